@@ -1,0 +1,3 @@
+module github.com/qwenvk/qwenvk
+
+go 1.26.8
