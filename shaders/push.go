@@ -1,0 +1,93 @@
+package shaders
+
+// Push constants of every kernel, field for field as the GLSL block declares them; a test proves the two equal
+// by reflection of the SPIR-V. All fields are 32 bits wide and little-endian.
+//
+// Words that recur:
+//
+//   - rows and columns count elements of a row-major float32 matrix; strides and offsets count elements as well.
+//   - …At is an offset in 32-bit words inside the step buffer (see Step).
+//   - FirstPage and Pages bound the physical KV pages that the bound cache buffer holds: the cache of one layer may
+//     lie in several buffers, each dispatch touches only the pages of its own.
+
+// EmbedPush drives "embed": row r of y becomes the dequantised weight row step[IDsAt+r].
+// Only ids in [FirstID, FirstID+IDs) are held by the bound planes; rows with other ids are left alone.
+type EmbedPush struct {
+	Rows, Cols    uint32
+	FirstID, IDs  uint32
+	IDsAt, Stride uint32 // Stride: elements between rows of y
+}
+
+// RMSNormPush drives "rms_norm": y = x·rsqrt(mean(x²)+Eps)·w per row.
+type RMSNormPush struct {
+	Rows, Cols       uint32
+	XStride, YStride uint32
+	Eps              float32
+}
+
+// MatMulPush drives "mul_mat_vec" and "mul_mat": y[n, YOffset+row] = Σ_k W[row, k]·x[n, k], then the epilogue.
+// With the SwiGLU epilogue weight rows 2i and 2i+1 are gate and up of output i, and Rows counts both.
+type MatMulPush struct {
+	Rows, K, N           uint32
+	XStride              uint32
+	YStride, YOffset     uint32
+	AddStride, AddOffset uint32 // the addend of the add epilogue; AddStride 0 broadcasts one row (a bias)
+	Eps                  float32
+}
+
+// RoPEKVPush drives "rope_kv": the heads of a fused q|k|v row are normed, rotated and stored.
+type RoPEKVPush struct {
+	Rows, Heads, KVHeads        uint32
+	RowsAt, BlocksAt, MaxBlocks uint32
+	FirstPage, Pages            uint32
+	WriteQ                      uint32 // 1: this dispatch stores q as well (the first shard's does)
+	Eps                         float32
+}
+
+// AttentionPush drives "attention".
+type AttentionPush struct {
+	Rows, Heads, KVHeads        uint32
+	SeqsAt, BlocksAt, MaxBlocks uint32
+	FirstPage, Pages            uint32
+	Splits                      uint32 // logical page p of a sequence belongs to split p mod Splits
+	Part                        uint32 // partial results of split s go to part Part+s
+	Scale                       float32
+}
+
+// MergePush drives "attention_merge": Parts partial softmaxes become one row of the output.
+type MergePush struct {
+	Rows, Heads, Parts uint32
+}
+
+// PairPush drives the element-wise kernels "swiglu" (y = silu(a)·b) and "add" (y = a+b).
+type PairPush struct {
+	Rows, Cols                uint32
+	AStride, BStride, YStride uint32
+}
+
+// LastRowsPush drives "last_rows": row s of y becomes the last row of sequence s of x.
+type LastRowsPush struct {
+	Seqs, Cols, SeqsAt uint32
+}
+
+// CountPush drives "count_tokens": the rows' ids are counted in their slot's history.
+type CountPush struct {
+	Rows, Vocab, IDsAt, RowsAt uint32
+	Prompt                     uint32 // 1: ids of a prompt, 0: generated ids
+}
+
+// PenaltyPush drives "penalties" on one row of logits per sequence.
+type PenaltyPush struct {
+	Seqs, Vocab, SeqsAt uint32
+}
+
+// ArgMaxPush drives "argmax" (each group reduces a slice of one row) and "argmax_final".
+type ArgMaxPush struct {
+	Vocab, Groups         uint32
+	IDsAt, RowsAt, SeqsAt uint32
+}
+
+// TopKPush drives "top_k" and "top_k_final".
+type TopKPush struct {
+	Vocab, Groups uint32
+}
