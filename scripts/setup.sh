@@ -110,13 +110,15 @@ setup_swiftshader() {
 # setup_mesa NAME "SUITE..." PACKAGE...: lavapipe of another Mesa, reduced to the libraries that it loads, with the C
 # library that they were built for.
 setup_mesa() {
-	local folder=$tools_dir/$1 name=$1 suites=$2 work root lib
+	local folder=$tools_dir/$1 name=$1 suites=$2 root lib so path
+	work= # global: the trap reads it
 	shift 2
 	[ ! -f "$folder/icd.json" ] || return 0
 	need_apt "$name"
 	say "fetching $name into $folder"
 	mkdir -p "$tools_dir"
 	work=$(mktemp -d "$tools_dir/$name.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
 	private_debs "$work/root" "$suites" "$@"
 	root=$work/root/usr/lib/$(gcc -print-multiarch)
 	# Releases before the merge of /usr keep the C library beside /usr.
@@ -139,11 +141,10 @@ setup_mesa() {
 	rm -rf "$folder"
 	mkdir -p "$folder"
 	mv "$work/keep" "$folder/lib"
-	local layers=$work/root/usr/share/vulkan/explicit_layer.d
-	if [ -d "$layers" ]; then
-		for manifest in "$layers"/*validation*.json; do
-			sed "s#\"library_path\": *\"\([^\"]*/\)\{0,1\}\([^\"/]*\)\"#\"library_path\": \"$folder/lib/\2\"#" "$manifest" >"$folder/lib/layers/${manifest##*/}"
-		done
+	local manifest=$work/root/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json
+	if [ -f "$manifest" ]; then
+		sed "s#\"library_path\": *\"\([^\"]*/\)\{0,1\}\([^\"/]*\)\"#\"library_path\": \"$folder/lib/\2\"#" \
+			"$manifest" >"$folder/lib/layers/${manifest##*/}"
 	fi
 	sed "s#\"library_path\": *\"[^\"]*\"#\"library_path\": \"$folder/lib/libvulkan_lvp.so\"#" \
 		"$work"/root/usr/share/vulkan/icd.d/lvp_icd*.json >"$folder/icd.json.part"
