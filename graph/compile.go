@@ -1,0 +1,83 @@
+package graph
+
+// Output says what a compiled graph computes at its end.
+type Output uint8
+
+const (
+	// CacheOnly fills the KV cache and computes no logits: all chunks of a prompt but the last.
+	CacheOnly Output = iota
+	// LastLogits computes one row of logits per sequence.
+	LastLogits
+	// AllLogits computes a row of logits per token.
+	AllLogits
+)
+
+// Options choose among the forms of a compiled graph.
+type Options struct {
+	Output Output
+	// NoFuse keeps the nodes as the model wrote them; the oracle runs both forms.
+	NoFuse bool
+	// FuseNorm folds an RMSNorm into the matrix products that read it. It saves a dispatch and a barrier where
+	// latency counts (decode on a card) and costs a second read of the input per workgroup.
+	FuseNorm bool
+	// OneRowEach tells that every sequence has exactly one token, in order: LastRows is then the identity.
+	OneRowEach bool
+}
+
+// Compile rewrites the graph a model built into the one that is executed. It does not change g.
+//
+// The passes only ever replace a pattern by nodes that compute the same values; what one did, or why it could not,
+// stands in the result's Notes.
+func Compile(g *Graph, o Options) *Graph {
+	g = g.clone()
+	if !o.NoFuse {
+		fuseRoPEKV(g)
+		fuseSwiGLU(g)
+		fuseResidual(g)
+	}
+	selectOutput(g, o)
+	if o.Output == LastLogits && !o.OneRowEach {
+		sinkLastRows(g)
+	}
+	dropDead(g)
+	if o.FuseNorm && !o.NoFuse {
+		fuseNorm(g)
+	}
+	return g
+}
+
+// replaceUses makes every reader of old read new.
+func (g *Graph) replaceUses(old, new ID) {
+	for _, n := range g.Nodes {
+		for i, in := range n.In {
+			if in == old {
+				n.In[i] = new
+			}
+		}
+	}
+	if g.Output == old {
+		g.Output = new
+	}
+}
+
+// remove deletes the given nodes.
+func (g *Graph) remove(dead map[*Node]bool) {
+	kept := g.Nodes[:0]
+	for _, n := range g.Nodes {
+		if !dead[n] {
+			kept = append(kept, n)
+		}
+	}
+	g.Nodes = kept
+}
+
+// insertBefore puts nodes in front of at.
+func (g *Graph) insertBefore(at *Node, nodes ...*Node) {
+	for i, n := range g.Nodes {
+		if n == at {
+			g.Nodes = append(g.Nodes[:i], append(append([]*Node(nil), nodes...), g.Nodes[i:]...)...)
+			return
+		}
+	}
+	panic("BUG: graph: insertBefore: node not in graph")
+}

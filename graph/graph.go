@@ -1,0 +1,222 @@
+package graph
+
+import (
+	"fmt"
+
+	"github.com/qwenvk/qwenvk/quant"
+)
+
+// ID names a value inside its graph.
+type ID int
+
+// None is the ID of no value.
+const None ID = -1
+
+// Rows is the symbolic number of rows of a value.
+type Rows uint8
+
+// PerToken values have one row per token of the step, PerSequence values one per sequence.
+const (
+	PerToken Rows = iota
+	PerSequence
+)
+
+func (r Rows) String() string {
+	if r == PerSequence {
+		return "seqs"
+	}
+	return "tokens"
+}
+
+// Tensor is what a graph knows of a value: a row-major float32 matrix.
+type Tensor struct {
+	Name string
+	Rows Rows
+	Cols int
+}
+
+// Weight is a parameter of the model: its canonical name, its shape and the layout it is stored in on the device.
+// Vectors (norm weights) have one row.
+type Weight struct {
+	Name       string
+	Rows, Cols int
+	Layout     quant.Layout
+}
+
+// Pack is a matrix as a device multiplies by it: the rows of its parts, which agree in columns and layout, one part
+// after another, or row by row in turn when Interleave is set (gate and up, so that one workgroup has both).
+type Pack struct {
+	Name       string
+	Parts      []Weight
+	Interleave bool
+}
+
+// Rows and Cols are the shape of the whole pack.
+func (p *Pack) Rows() int {
+	n := 0
+	for _, w := range p.Parts {
+		n += w.Rows
+	}
+	return n
+}
+
+// Cols is the width of every row, the K of the multiplication.
+func (p *Pack) Cols() int { return p.Parts[0].Cols }
+
+// Layout is the device layout that all parts share.
+func (p *Pack) Layout() quant.Layout { return p.Parts[0].Layout }
+
+// Op is an operation.
+type Op uint8
+
+// The operations. Those below OpRoPEKV are written by models, the others only by passes.
+const (
+	OpEmbed     Op = iota // In: none (token ids). Pack: the embedding.
+	OpRMSNorm             // In: x. Norm, Eps; with Heads > 0 each head is a row of its own.
+	OpMatMul              // In: x [, addend]. Pack; after fusion: Epilogue, Norm, OutCol.
+	OpRoPE                // In: x. Heads.
+	OpStoreKV             // In: k, v. Layer. No output.
+	OpAttention           // In: q. Layer, Heads, Scale.
+	OpSwiGLU              // In: gate, up: silu(gate)·up.
+	OpAdd                 // In: a, b.
+	OpLastRows            // In: x. One row per sequence: that of its last token.
+	OpRoPEKV              // In: q|k|v. Norms (q, k), Eps, Layer, Heads: norm, rotate, store k and v; out: q.
+)
+
+var opNames = [...]string{"embed", "rms_norm", "matmul", "rope", "store_kv", "attention", "swiglu", "add", "last_rows", "rope_kv"}
+
+func (o Op) String() string { return opNames[o] }
+
+// Epilogue is what a fused matrix product does with its result before storing it.
+type Epilogue uint8
+
+// EpilogueAdd adds the node's second input, EpilogueSwiGLU combines interleaved gate and up rows.
+const (
+	EpilogueNone Epilogue = iota
+	EpilogueAdd
+	EpilogueSwiGLU
+)
+
+func (e Epilogue) String() string { return [...]string{"", "+add", "+swiglu"}[e] }
+
+// Node is one operation of a graph. Fields beyond Op, Label, In and Out hold what the operation's row above names.
+type Node struct {
+	Op    Op
+	Label string // place in the model: "blk.3.attn_q"
+	In    []ID
+	Out   ID // None for OpStoreKV
+
+	Pack     *Pack
+	Epilogue Epilogue
+	OutCol   int // first column of Out that this node writes; a tensor may be written in slices
+
+	Norm  *Weight // OpRMSNorm; OpMatMul: x is normed as it is read
+	QNorm *Weight // OpRoPEKV; nil: no norm
+	KNorm *Weight
+	Eps   float64
+
+	Layer int
+	Heads int     // query heads (OpAttention, OpRoPEKV), heads of the input (OpRMSNorm, OpRoPE)
+	Scale float64 // OpAttention: factor of the scores
+}
+
+// KVShape is the shape of one layer's key (or value) cache per token, and the number of layers.
+type KVShape struct{ Layers, Heads, HeadDim int }
+
+// RoPE turns pair (i, i+len(InvFreq)) of a head at position p by the angle p·InvFreq[i], and scales it.
+type RoPE struct {
+	InvFreq []float64 // radians per token, one for each of headDim/2 pairs
+	Scale   float64   // factor of sine and cosine; 1 but for YaRN
+}
+
+// Graph is one step of a model.
+type Graph struct {
+	Name   string
+	Values []Tensor
+	Nodes  []*Node
+	Output ID // the logits; None in a graph that only fills the cache
+	KV     KVShape
+	RoPE   RoPE
+	Vocab  int
+
+	Notes []string // what the passes decided, for `inspect --graph`
+}
+
+// Tensor describes the value id.
+func (g *Graph) Tensor(id ID) *Tensor { return &g.Values[id] }
+
+// Packs lists the weight matrices that the graph multiplies by or gathers from, each once, in order of first use.
+func (g *Graph) Packs() []*Pack {
+	var packs []*Pack
+	seen := map[string]bool{}
+	for _, n := range g.Nodes {
+		if n.Pack != nil && !seen[n.Pack.Name] {
+			seen[n.Pack.Name] = true
+			packs = append(packs, n.Pack)
+		}
+	}
+	return packs
+}
+
+// Vectors lists the norm weights that the graph reads, each once, in order of first use.
+func (g *Graph) Vectors() []*Weight {
+	var vectors []*Weight
+	seen := map[string]bool{}
+	for _, n := range g.Nodes {
+		for _, w := range []*Weight{n.Norm, n.QNorm, n.KNorm} {
+			if w != nil && !seen[w.Name] {
+				seen[w.Name] = true
+				vectors = append(vectors, w)
+			}
+		}
+	}
+	return vectors
+}
+
+// clone copies the graph down to its nodes; weights are shared.
+func (g *Graph) clone() *Graph {
+	c := *g
+	c.Values = append([]Tensor(nil), g.Values...)
+	c.Notes = append([]string(nil), g.Notes...)
+	c.Nodes = make([]*Node, len(g.Nodes))
+	for i, n := range g.Nodes {
+		m := *n
+		m.In = append([]ID(nil), n.In...)
+		c.Nodes[i] = &m
+	}
+	return &c
+}
+
+func (g *Graph) newValue(t Tensor) ID {
+	g.Values = append(g.Values, t)
+	return ID(len(g.Values) - 1)
+}
+
+func (g *Graph) note(format string, args ...any) {
+	g.Notes = append(g.Notes, fmt.Sprintf(format, args...))
+}
+
+// producer maps every value to the node that writes it; for a value written in slices, to the last of them.
+func (g *Graph) producer() map[ID]*Node {
+	m := make(map[ID]*Node, len(g.Nodes))
+	for _, n := range g.Nodes {
+		if n.Out != None {
+			m[n.Out] = n
+		}
+	}
+	return m
+}
+
+// uses counts how often each value is read; the output counts as one reading.
+func (g *Graph) uses() map[ID]int {
+	m := make(map[ID]int, len(g.Values))
+	for _, n := range g.Nodes {
+		for _, in := range n.In {
+			m[in]++
+		}
+	}
+	if g.Output != None {
+		m[g.Output]++
+	}
+	return m
+}

@@ -1,0 +1,225 @@
+package graph
+
+import "strings"
+
+// fuseRoPEKV turns the block in front of attention,
+//
+//	q = rope(norm(x·Wq)), k = rope(norm(x·Wk)), v = x·Wv, store_kv(k, v), attention(q)
+//
+// into one product with the stacked rows of Wq, Wk and Wv and one node that norms, rotates and stores. Where the
+// three weights differ in layout they stay three products that write slices of the same tensor.
+func fuseRoPEKV(g *Graph) {
+	for {
+		m, ok := findQKV(g)
+		if !ok {
+			return
+		}
+		d, kv := g.KV.HeadDim, g.KV.Heads
+		label := strings.TrimSuffix(m.q.mul.Label, "attn_q.weight")
+		qkv := g.newValue(Tensor{Name: label + "qkv", Rows: PerToken, Cols: (m.attention.Heads + 2*kv) * d})
+		muls := stack(g, label+"attn_qkv", qkv, m.q.mul, m.k.mul, m.v)
+		q := g.newValue(Tensor{Name: label + "q", Rows: PerToken, Cols: m.attention.Heads * d})
+		fused := &Node{
+			Op: OpRoPEKV, Label: label + "rope_kv", In: []ID{qkv}, Out: q, Layer: m.store.Layer, Heads: m.attention.Heads,
+			QNorm: m.q.weight(), KNorm: m.k.weight(), Eps: m.q.eps(),
+		}
+		g.insertBefore(m.store, append(muls, fused)...)
+		m.attention.In[0] = q
+		dead := map[*Node]bool{m.store: true, m.v: true}
+		for _, r := range []rotated{m.q, m.k} {
+			dead[r.rope], dead[r.mul] = true, true
+			if r.norm != nil {
+				dead[r.norm] = true
+			}
+		}
+		g.remove(dead)
+	}
+}
+
+// rotated is one branch rope(norm?(matmul)).
+type rotated struct{ rope, norm, mul *Node }
+
+func (r rotated) weight() *Weight {
+	if r.norm == nil {
+		return nil
+	}
+	return r.norm.Norm
+}
+
+func (r rotated) eps() float64 {
+	if r.norm == nil {
+		return 0
+	}
+	return r.norm.Eps
+}
+
+type qkvMatch struct {
+	store, attention *Node
+	q, k             rotated
+	v                *Node
+}
+
+// findQKV finds the first block that fuseRoPEKV can replace.
+func findQKV(g *Graph) (qkvMatch, bool) {
+	producer, uses := g.producer(), g.uses()
+	single := func(id ID, op Op) *Node { // the node that makes id, if it is an op read once
+		if n := producer[id]; n != nil && n.Op == op && uses[id] == 1 {
+			return n
+		}
+		return nil
+	}
+	branch := func(id ID) (r rotated, ok bool) {
+		if r.rope = single(id, OpRoPE); r.rope == nil {
+			return r, false
+		}
+		in := r.rope.In[0]
+		if r.norm = single(in, OpRMSNorm); r.norm != nil {
+			in = r.norm.In[0]
+		}
+		r.mul = single(in, OpMatMul)
+		return r, r.mul != nil
+	}
+	for _, n := range g.Nodes {
+		if n.Op != OpStoreKV {
+			continue
+		}
+		for _, a := range g.Nodes {
+			if a.Op != OpAttention || a.Layer != n.Layer {
+				continue
+			}
+			m := qkvMatch{store: n, attention: a, v: single(n.In[1], OpMatMul)}
+			var okQ, okK bool
+			m.q, okQ = branch(a.In[0])
+			m.k, okK = branch(n.In[0])
+			if okQ && okK && m.v != nil && m.q.mul.In[0] == m.k.mul.In[0] && m.q.mul.In[0] == m.v.In[0] &&
+				(m.q.norm == nil) == (m.k.norm == nil) && m.q.eps() == m.k.eps() {
+				return m, true
+			}
+		}
+	}
+	return qkvMatch{}, false
+}
+
+// stack returns products that together write out: one, if the layouts of all weights agree, else one each.
+func stack(g *Graph, name string, out ID, muls ...*Node) []*Node {
+	one := &Pack{Name: name}
+	for _, m := range muls {
+		one.Parts = append(one.Parts, m.Pack.Parts...)
+	}
+	x := muls[0].In[0]
+	if sameLayout(one.Parts) {
+		return []*Node{{Op: OpMatMul, Label: name, In: []ID{x}, Out: out, Pack: one}}
+	}
+	g.note("%s: %s differ in type: one product each", name, partNames(one.Parts))
+	var nodes []*Node
+	col := 0
+	for _, m := range muls {
+		nodes = append(nodes, &Node{Op: OpMatMul, Label: m.Label, In: []ID{x}, Out: out, OutCol: col, Pack: m.Pack})
+		col += m.Pack.Rows()
+	}
+	return nodes
+}
+
+// fuseSwiGLU computes silu(x·Wgateᵀ)·(x·Wupᵀ) in one product with the interleaved rows of both weights.
+func fuseSwiGLU(g *Graph) {
+	producer, uses := g.producer(), g.uses()
+	dead := map[*Node]bool{}
+	for _, n := range g.Nodes {
+		if n.Op != OpSwiGLU {
+			continue
+		}
+		gate, up := producer[n.In[0]], producer[n.In[1]]
+		if gate == nil || up == nil || gate.Op != OpMatMul || up.Op != OpMatMul || gate.In[0] != up.In[0] ||
+			uses[gate.Out] != 1 || uses[up.Out] != 1 {
+			continue
+		}
+		parts := []Weight{gate.Pack.Parts[0], up.Pack.Parts[0]}
+		if !sameLayout(parts) {
+			g.note("%s: %s differ in type: swiglu stays apart", n.Label, partNames(parts))
+			continue
+		}
+		dead[gate], dead[up] = true, true
+		label := strings.TrimSuffix(gate.Label, "ffn_gate.weight") + "ffn_gate_up"
+		in := gate.In[0]
+		*n = Node{
+			Op: OpMatMul, Label: label, In: []ID{in}, Out: n.Out, Epilogue: EpilogueSwiGLU,
+			Pack: &Pack{Name: label, Parts: parts, Interleave: true},
+		}
+	}
+	g.remove(dead)
+}
+
+// fuseResidual lets a product add the residual stream as it stores its result.
+func fuseResidual(g *Graph) {
+	producer, uses := g.producer(), g.uses()
+	dead := map[*Node]bool{}
+	for _, n := range g.Nodes {
+		if n.Op != OpAdd {
+			continue
+		}
+		for i, in := range n.In {
+			m := producer[in]
+			if m == nil || m.Op != OpMatMul || m.Epilogue != EpilogueNone || uses[in] != 1 || slicedOutput(g, in) {
+				continue
+			}
+			residual := n.In[1-i]
+			dead[m] = true
+			*n = Node{
+				Op: OpMatMul, Label: m.Label, In: []ID{m.In[0], residual}, Out: n.Out, Epilogue: EpilogueAdd, Pack: m.Pack,
+			}
+			break
+		}
+	}
+	g.remove(dead)
+}
+
+// fuseNorm lets products norm their input as they read it, where only products read the norm.
+func fuseNorm(g *Graph) {
+	dead := map[*Node]bool{}
+	for _, n := range g.Nodes {
+		if n.Op != OpRMSNorm || n.Heads != 0 || n.Out == g.Output {
+			continue
+		}
+		var readers []*Node
+		ok := true
+		for _, r := range g.Nodes {
+			for i, in := range r.In {
+				if in != n.Out {
+					continue
+				}
+				if r.Op != OpMatMul || i != 0 || r.Norm != nil {
+					ok = false
+				}
+				readers = append(readers, r)
+			}
+		}
+		if !ok {
+			continue
+		}
+		for _, r := range readers {
+			r.In[0], r.Norm, r.Eps = n.In[0], n.Norm, n.Eps
+		}
+		dead[n] = true
+	}
+	if len(dead) > 0 {
+		g.note("rms_norm: %d folded into the products that read them", len(dead))
+	}
+	g.remove(dead)
+}
+
+func sameLayout(parts []Weight) bool {
+	for _, p := range parts[1:] {
+		if p.Layout != parts[0].Layout || p.Cols != parts[0].Cols {
+			return false
+		}
+	}
+	return true
+}
+
+func partNames(parts []Weight) string {
+	var names []string
+	for _, p := range parts {
+		names = append(names, p.Name+" "+p.Layout.Name())
+	}
+	return strings.Join(names, ", ")
+}
