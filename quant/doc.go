@@ -1,0 +1,48 @@
+// Package quant knows how weights are written down: the block types of model files, the
+// layouts that the kernels read on the device, and the ways between them.
+//
+// Three nouns:
+//
+//   - a [Type] is how a file stores numbers: F32, F16, BF16, or blocks of quants (Q8_0,
+//     Q4_0, Q6_K) that mix scales and quants. [Dequantize] says what such bytes mean.
+//   - a [Layout] is how a tensor lies in device memory: one or more planes. A plane holds
+//     one kind of thing for the whole tensor (all quants, all scales, ...), row after row,
+//     so that neighbouring invocations read neighbouring words. [Repack] changes a file's
+//     blocks into planes without changing a value; [Unpack] says what planes mean.
+//   - a [Scheme] is a wish to quantise on load, INT8 or INT4. [QuantizeRows] makes such
+//     planes from F32, F16 or BF16 rows.
+//
+// # Planes
+//
+// Everything is little-endian; kernels read u32 words. rows × cols is the tensor, G the
+// layout's Group, cols/G is exact (CheckCols). Each cell says what one row holds.
+//
+//	layout  plane 0            plane 1         plane 2          plane 3       value
+//	F32     f32 [cols]         -               -                -             w
+//	F16     f16 [cols]         -               -                -             w
+//	BF16    bf16 [cols]        -               -                -             w
+//	Q8      i8 q [cols]        f16 s [cols/G]  i8 z [cols/G]    -             (q - z) * s
+//	Q4      4-bit q [cols]     f16 s [cols/G]  u8 z [cols/G]    -             (q - z) * s
+//	Q6K     low 4 bits [cols]  high 2 [cols]   i8 s [cols/16]   f16 [cols/256]  d * s * (q - 32)
+//
+// Q8 and Q4 have plane 2 only with Zero set. Without it z is 0 for Q8 and 8 for Q4.
+// Q8's zero points and quants are both stored less 128, which leaves q - z as it is.
+//
+// 4-bit plane: one u32 word for 8 consecutive elements e0..e7. Byte b (0..3) has e_b in its
+// low nibble and e_(4+b) in its high nibble, so that one mask and one shift give two vectors
+// of four in element order:
+//
+//	bit   31  28 27  24 23  20 19  16 15  12 11   8 7    4 3    0
+//	      [ e7 ] [ e3 ] [ e6 ] [ e2 ] [ e5 ] [ e1 ] [ e4 ] [ e0 ]
+//
+// 2-bit plane: one u32 word for 16 consecutive elements. Element 4i+b (i, b in 0..3) sits in
+// byte b, bits 2i and 2i+1.
+//
+// # What it must not do
+//
+// It knows no device, no graph and no file. It converts whole rows and keeps no state: rows
+// may be converted in any order, by any number of goroutines, and nothing is allocated in
+// proportion to a tensor. A weight that is NaN or infinite, or that the target cannot hold,
+// is refused with its row and column ([ValueError]): it would make every answer NaN, far
+// from its cause.
+package quant
