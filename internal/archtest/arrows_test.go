@@ -1,0 +1,69 @@
+package archtest
+
+// module is this repository's module path; packages below are named relative to it, the root package is ".".
+const module = "github.com/qwenvk/qwenvk"
+
+// arrows says for each package which others of this module it may import. A row that ends in "/..." stands for every
+// package below that folder. Arrows point down only: vk knows no tensor, graph no Vulkan, model no shader, chat no
+// token id.
+var arrows = map[string][]string{
+	// What people start or import.
+	"cmd/qwenvk":     {".", "cmd/qwenvk/...", "bench", "doctor", "convert", "chat", "tokenizer", "loader", "demo", "internal/hub"},
+	"cmd/qwenvk/...": {".", "chat", "tokenizer", "loader"},
+	".":              {"engine", "chat", "loader", "vk"},
+	"demo":           {},
+
+	// Text.
+	"chat":      {},
+	"tokenizer": {},
+	"sampler":   {},
+
+	// Numbers and the plan.
+	"engine":        {"model", "graph", "graph/vkexec", "sampler", "tokenizer"},
+	"model":         {"graph", "quant", "loader"},
+	"loader":        {"quant", "loader/gguf", "loader/safetensors"},
+	"loader/...":    {"quant"},
+	"graph":         {"quant"},
+	"graph/cpuexec": {"graph", "quant"},
+	"graph/vkexec":  {"graph", "quant", "shaders", "vk"},
+	"quant":         {"internal/half"},
+
+	// The device.
+	"shaders":         {},
+	"shaders/...":     {"shaders", "internal/spirv"},
+	"vk":              {"vk/internal/..."},
+	"vk/internal/...": {},
+
+	// Leaves that everybody may use (see leaves) and tools of this repository.
+	"internal/half":     {},
+	"internal/spirv":    {},
+	"internal/testkit":  {"internal/half"},
+	"internal/archtest": {},
+	"internal/cmd/...":  {},
+}
+
+// leaves may be imported from anywhere: they know nothing of this module.
+var leaves = []string{"internal/half"}
+
+// modules says which packages may import another module. A module without a row is refused, so that a dependency is
+// always somebody's decision; golang.org/x is Go's own and free.
+var modules = map[string][]string{
+	"github.com/vulkan-go/vulkan":     {"vk", "vk/internal/..."},
+	"github.com/nikolalohinski/gonja": {"chat"},
+	"github.com/urfave/cli":           {"cmd/qwenvk"},
+	"github.com/peterh/liner":         {"cmd/qwenvk", "cmd/qwenvk/..."},
+	"github.com/mattn/go-isatty":      {"cmd/qwenvk", "cmd/qwenvk/..."},
+	"github.com/dlclark/regexp2":      {"tokenizer"},
+	"github.com/edsrzf/mmap-go":       {"loader", "loader/..."},
+}
+
+// cgo lists the packages that may contain C: everything else builds and is tested without a C compiler.
+var cgo = []string{"vk", "vk/internal/..."}
+
+// absent lists what must not be among all the dependencies, direct or not, of a package.
+var absent = map[string][]string{
+	// No multiplication ever happens on the CPU, not even as a fallback: the reference is for tests.
+	"cmd/qwenvk": {"graph/cpuexec", "internal/testkit", "testing"},
+	// A program that embeds the runtime carries no toy model along.
+	".": {"graph/cpuexec", "internal/testkit", "testing", "demo"},
+}
