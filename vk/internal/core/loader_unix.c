@@ -1,0 +1,19 @@
+//go:build unix
+
+#include <dlfcn.h>
+#include <stdio.h>
+
+#include "core.h"
+
+void *vc_open_library(const char *path, char *err, size_t err_size) {
+  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (library == NULL) {
+    const char *why = dlerror();
+    snprintf(err, err_size, "%s", why != NULL ? why : "dlopen failed");
+  }
+  return library;
+}
+
+void *vc_symbol(void *library, const char *name) {
+  return dlsym(library, name);
+}

@@ -1,0 +1,160 @@
+package core
+
+// #include <stdlib.h>
+// #include "core.h"
+import "C"
+
+import "unsafe"
+
+// Chain bits: which structures a device understands.
+const (
+	Has8BitStorage  = C.VC_HAS_8BIT_STORAGE
+	HasFloat16Int8  = C.VC_HAS_FLOAT16_INT8
+	HasMemoryModel  = C.VC_HAS_MEMORY_MODEL
+	HasSubgroupSize = C.VC_HAS_SUBGROUP_SIZE
+	HasDotProduct   = C.VC_HAS_DOT_PRODUCT
+	HasMaintenance4 = C.VC_HAS_MAINTENANCE_4
+	HasDriver       = C.VC_HAS_DRIVER
+	HasCoopMat      = C.VC_HAS_COOPMAT
+	HasCoopMat2     = C.VC_HAS_COOPMAT2
+	HasBFloat16     = C.VC_HAS_BFLOAT16
+	HasExecutable   = C.VC_HAS_EXECUTABLE
+)
+
+// Features are the features above Vulkan 1.0 that package vk knows.
+type Features struct {
+	Storage16       bool // storageBuffer16BitAccess
+	Storage8        bool // storageBuffer8BitAccess
+	Float16, Int8   bool
+	MemoryModel     bool
+	SubgroupSize    bool // subgroupSizeControl
+	FullSubgroups   bool
+	DotProduct      bool
+	Maintenance4    bool
+	CoopMat         bool
+	CoopMat2        CoopMat2
+	BFloat16        bool // storage and conversion
+	BFloat16CoopMat bool
+	ExecutableInfo  bool
+}
+
+// CoopMat2 are the features of VK_NV_cooperative_matrix2.
+type CoopMat2 struct {
+	WorkgroupScope, FlexibleDimensions, Reductions, Conversions bool
+	PerElementOperations, TensorAddressing, BlockLoads          bool
+}
+
+// Properties are the properties above Vulkan 1.0 that package vk knows. What a
+// device does not report stays zero.
+type Properties struct {
+	DeviceUUID, DriverUUID [16]byte
+	DriverName, DriverInfo string
+
+	MaxAllocationSize, MaxBufferSize uint64
+
+	SubgroupSize, SubgroupStages, SubgroupOps uint32
+	MinSubgroupSize, MaxSubgroupSize          uint32
+	MaxWorkgroupSubgroups, SizeStages         uint32
+
+	DotAccelerated bool // packed 4x8 signed, plain and saturating
+}
+
+// Query reads features and properties; has says which chain structures the
+// device understands.
+func (in *Instance) Query(p Handle, has uint32) (Features, Properties) {
+	// The chain holds pointers into itself, so it lives in C memory.
+	f := (*C.VcFeatures)(C.calloc(1, C.sizeof_VcFeatures))
+	q := (*C.VcProperties)(C.calloc(1, C.sizeof_VcProperties))
+	defer C.free(unsafe.Pointer(f))
+	defer C.free(unsafe.Pointer(q))
+	C.vc_query(in.calls, physical(p), C.uint32_t(has), f, q)
+	features := Features{
+		Storage16:     f.storage16.storageBuffer16BitAccess != 0,
+		Storage8:      f.storage8.storageBuffer8BitAccess != 0,
+		Float16:       f.float16_int8.shaderFloat16 != 0,
+		Int8:          f.float16_int8.shaderInt8 != 0,
+		MemoryModel:   f.memory_model.vulkanMemoryModel != 0,
+		SubgroupSize:  f.subgroup_size.subgroupSizeControl != 0,
+		FullSubgroups: f.subgroup_size.computeFullSubgroups != 0,
+		DotProduct:    f.dot_product.shaderIntegerDotProduct != 0,
+		Maintenance4:  f.maintenance4.maintenance4 != 0,
+		CoopMat:       f.coopmat.cooperativeMatrix != 0,
+		CoopMat2: CoopMat2{
+			WorkgroupScope:       f.coopmat2.workgroupScope != 0,
+			FlexibleDimensions:   f.coopmat2.flexibleDimensions != 0,
+			Reductions:           f.coopmat2.reductions != 0,
+			Conversions:          f.coopmat2.conversions != 0,
+			PerElementOperations: f.coopmat2.perElementOperations != 0,
+			TensorAddressing:     f.coopmat2.tensorAddressing != 0,
+			BlockLoads:           f.coopmat2.blockLoads != 0,
+		},
+		BFloat16:        f.bfloat16.shaderBFloat16Type != 0,
+		BFloat16CoopMat: f.bfloat16.shaderBFloat16CooperativeMatrix != 0,
+		ExecutableInfo:  f.executable.pipelineExecutableInfo != 0,
+	}
+	properties := Properties{
+		DriverName:            text(q.driver.driverName[:]),
+		DriverInfo:            text(q.driver.driverInfo[:]),
+		MaxAllocationSize:     uint64(q.maintenance3.maxMemoryAllocationSize),
+		MaxBufferSize:         uint64(q.maintenance4.maxBufferSize),
+		SubgroupSize:          uint32(q.subgroup.subgroupSize),
+		SubgroupStages:        uint32(q.subgroup.supportedStages),
+		SubgroupOps:           uint32(q.subgroup.supportedOperations),
+		MinSubgroupSize:       uint32(q.subgroup_size.minSubgroupSize),
+		MaxSubgroupSize:       uint32(q.subgroup_size.maxSubgroupSize),
+		MaxWorkgroupSubgroups: uint32(q.subgroup_size.maxComputeWorkgroupSubgroups),
+		SizeStages:            uint32(q.subgroup_size.requiredSubgroupSizeStages),
+		DotAccelerated: q.dot_product.accelerated[C.VC_DOT_4X8_PACKED_SIGNED] != 0 &&
+			q.dot_product.accelerated[C.VC_DOT_ACC_SAT_4X8_PACKED_SIGNED] != 0,
+	}
+	for i := range properties.DeviceUUID {
+		properties.DeviceUUID[i] = byte(q.id.deviceUUID[i])
+		properties.DriverUUID[i] = byte(q.id.driverUUID[i])
+	}
+	return features, properties
+}
+
+// DeviceChain is the pNext chain of a device creation, in C memory.
+type DeviceChain struct{ f *C.VcFeatures }
+
+// NewDeviceChain describes the features to enable. Structures that the device
+// does not understand (has) are left out.
+func NewDeviceChain(f Features, has uint32) *DeviceChain {
+	c := (*C.VcFeatures)(C.calloc(1, C.sizeof_VcFeatures))
+	c.storage16.storageBuffer16BitAccess = bool32(f.Storage16)
+	c.storage8.storageBuffer8BitAccess = bool32(f.Storage8)
+	c.float16_int8.shaderFloat16 = bool32(f.Float16)
+	c.float16_int8.shaderInt8 = bool32(f.Int8)
+	c.memory_model.vulkanMemoryModel = bool32(f.MemoryModel)
+	c.subgroup_size.subgroupSizeControl = bool32(f.SubgroupSize)
+	c.subgroup_size.computeFullSubgroups = bool32(f.FullSubgroups)
+	c.dot_product.shaderIntegerDotProduct = bool32(f.DotProduct)
+	c.maintenance4.maintenance4 = bool32(f.Maintenance4)
+	c.coopmat.cooperativeMatrix = bool32(f.CoopMat)
+	c.coopmat2.workgroupScope = bool32(f.CoopMat2.WorkgroupScope)
+	c.coopmat2.flexibleDimensions = bool32(f.CoopMat2.FlexibleDimensions)
+	c.coopmat2.reductions = bool32(f.CoopMat2.Reductions)
+	c.coopmat2.conversions = bool32(f.CoopMat2.Conversions)
+	c.coopmat2.perElementOperations = bool32(f.CoopMat2.PerElementOperations)
+	c.coopmat2.tensorAddressing = bool32(f.CoopMat2.TensorAddressing)
+	c.coopmat2.blockLoads = bool32(f.CoopMat2.BlockLoads)
+	c.bfloat16.shaderBFloat16Type = bool32(f.BFloat16)
+	c.bfloat16.shaderBFloat16CooperativeMatrix = bool32(f.BFloat16CoopMat)
+	c.executable.pipelineExecutableInfo = bool32(f.ExecutableInfo)
+	C.vc_link_features(c, C.uint32_t(has))
+	return &DeviceChain{c}
+}
+
+// Head goes into VkDeviceCreateInfo.pNext.
+func (c *DeviceChain) Head() unsafe.Pointer { return unsafe.Pointer(&c.f.storage16) }
+
+// LowPriority goes into VkDeviceQueueCreateInfo.pNext for a queue that gives
+// way to other programs (VK_EXT_global_priority or its KHR form).
+func (c *DeviceChain) LowPriority() unsafe.Pointer {
+	c.f.low_priority.head.sType = C.VC_STYPE_QUEUE_GLOBAL_PRIORITY
+	c.f.low_priority.globalPriority = C.VC_QUEUE_GLOBAL_PRIORITY_LOW
+	return unsafe.Pointer(&c.f.low_priority)
+}
+
+// Free releases the chain once the device is created.
+func (c *DeviceChain) Free() { C.free(unsafe.Pointer(c.f)) }
