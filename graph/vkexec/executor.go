@@ -1,0 +1,269 @@
+package vkexec
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/qwenvk/qwenvk/graph"
+	"github.com/qwenvk/qwenvk/shaders"
+	"github.com/qwenvk/qwenvk/vk"
+)
+
+// Options fix what an executor is built for.
+type Options struct {
+	Context int    // tokens that one slot can hold
+	Slots   int    // sequences that have a cache at the same time; 0: 1
+	MaxRows int    // rows of one step at most; 0: chosen for the device
+	KV      KVType // "": "f16"
+
+	// FuseNorm folds norms into the products of decode steps: two dispatches and barriers less per layer.
+	FuseNorm bool
+	// Splits cuts the context of decode attention into so many parts that are computed at the same time; 0: chosen
+	// for the device.
+	Splits int
+
+	Threads  int                          // host threads that convert weights; 0: 1
+	Progress func(done, total uint64)     // bytes of weights uploaded; called from one goroutine
+	Profile  bool                         // time every dispatch
+	Disable  func(kernel string) bool     // kernels whose variants above tier 0 must not be used; nil: none
+	Tune     map[string]map[string]uint32 // specialization constants by kernel and name, over the table's
+}
+
+// Executor runs the steps of one model on one device. It is not safe for concurrent use.
+type Executor struct {
+	dev     *vk.Device
+	model   *graph.Graph // as the model built it
+	options Options
+	graphs  map[graph.Options]*graph.Graph
+
+	weights *weights
+	kv      *kvCache
+	rope    *vk.Buffer
+	step    shaders.Step
+
+	stepDevice, stepHost  *vk.Buffer // the step buffer and what the host writes of it
+	arena, partial        *vk.Buffer
+	reduce, results       *vk.Buffer // partial and final results of the tails
+	counts, penaltyParams *vk.Buffer // histories for penalties; made when first asked for
+	maxAll                int        // rows of a step with TailAllLogits
+
+	pipelines map[string]*vk.Pipeline
+	plans     map[planKey]*Plan
+	clock     uint64
+	stats     Stats
+}
+
+// Stats counts what an executor did since it was made.
+type Stats struct {
+	Steps, Submits, Dispatches, Barriers uint64
+	WaitNS                               int64 // from submission to the fence, summed
+}
+
+// New places the model's weights and caches on the device. g is the graph as the model built it.
+//
+// The errors are those of the device (vk.ErrOutOfMemory, vk.ErrDeviceLost), of the source, and of weights whose
+// shape is not the graph's.
+func New(ctx context.Context, dev *vk.Device, g *graph.Graph, source Source, o Options) (*Executor, error) {
+	o.Slots = max(o.Slots, 1)
+	if o.KV == "" {
+		o.KV = "f16"
+	}
+	if o.Context <= 0 {
+		return nil, fmt.Errorf("vkexec: a context of %d tokens", o.Context)
+	}
+	e := &Executor{
+		dev: dev, model: g, options: o,
+		graphs: map[graph.Options]*graph.Graph{}, pipelines: map[string]*vk.Pipeline{}, plans: map[planKey]*Plan{},
+	}
+	if err := e.place(ctx, source); err != nil {
+		e.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// place allocates everything that lives as long as the executor.
+func (e *Executor) place(ctx context.Context, source Source) error {
+	o, g := &e.options, e.model
+	pagesPerSlot := (o.Context + shaders.PageTokens - 1) / shaders.PageTokens
+	plain := graph.Compile(g, graph.Options{Output: graph.AllLogits})
+
+	var err error
+	up := &uploader{dev: e.dev, source: source, threads: o.Threads, progress: o.Progress}
+	if e.weights, err = up.load(ctx, plain); err != nil {
+		return err
+	}
+	if e.kv, err = newKVCache(e.dev, g.KV, o.KV, pagesPerSlot*o.Slots); err != nil {
+		return err
+	}
+	if o.Splits <= 0 {
+		o.Splits = defaultSplits(e.dev.Caps(), g.KV, pagesPerSlot)
+	}
+	if err := e.chooseRows(plain, pagesPerSlot); err != nil {
+		return err
+	}
+	e.step = shaders.Step{Rows: o.MaxRows, Seqs: o.Slots, Slots: o.Slots, MaxBlocks: pagesPerSlot}
+
+	table := ropeTable(g.RoPE, o.Context)
+	heads := e.heads(plain)
+	allocations := []struct {
+		to   **vk.Buffer
+		name string
+		size uint64
+		kind vk.MemoryKind
+	}{
+		{&e.rope, "rope table", uint64(len(table)), vk.DeviceLocal},
+		{&e.stepDevice, "step", uint64(e.step.Words()) * 4, vk.DeviceLocal},
+		{&e.stepHost, "step (host)", uint64(e.step.Words()) * 4, vk.HostWrite},
+		{&e.arena, "arena", e.arenaBytes(), vk.DeviceLocal},
+		{&e.partial, "attention parts", e.partialBytes(heads, g.KV.HeadDim), vk.DeviceLocal},
+		{&e.reduce, "reduction", uint64(o.Slots) * uint64(reduceGroups(g.Vocab)) * (2 + 2*shaders.TopK) * 4, vk.DeviceLocal},
+		{&e.results, "results", uint64(o.Slots) * topKWords * 4, vk.HostRead},
+	}
+	for _, a := range allocations {
+		if *a.to, err = e.dev.NewBuffer(a.name, a.size, a.kind); err != nil {
+			return err
+		}
+	}
+	if err := e.dev.UploadBytes(ctx, whole(e.rope), table); err != nil {
+		return err
+	}
+	return e.dev.FreeStaging()
+}
+
+// defaultSplits lets decode attention fill a card: about 128 workgroups. A software device has as many workers as
+// the host has cores, and the merge would cost it more than the splits gain.
+func defaultSplits(caps *vk.Caps, kv graph.KVShape, pages int) int {
+	if caps.Type == vk.Software {
+		return 1
+	}
+	return min(pages, max(1, 128/kv.Heads))
+}
+
+// chooseRows bounds the rows of one step so that every activation, and the parts of its attention, fit one binding.
+func (e *Executor) chooseRows(g *graph.Graph, pages int) error {
+	limit := e.dev.Caps().MaxStorageBufferRange
+	rows := e.options.MaxRows
+	if rows <= 0 {
+		rows = 512
+	}
+	rows = min(rows, pages*shaders.PageTokens)
+	for id, t := range g.Values {
+		if graph.ID(id) == g.Output {
+			continue
+		}
+		rows = min(rows, int(limit/(uint64(t.Cols)*4)))
+	}
+	width := uint64(e.heads(g)) * uint64(g.KV.HeadDim) * 4
+	if shards := e.kv.shards(); shards > 1 {
+		rows = min(rows, int(limit/(width*uint64(shards))))
+	}
+	most := uint64(shaders.MaxColumns) * width * uint64(e.kv.shards())
+	e.options.Splits = max(1, min(e.options.Splits, int(limit/most)))
+	all := min(rows, int(min(limit, 64<<20)/(uint64(g.Vocab)*4)))
+	if rows < 1 || all < 1 {
+		return fmt.Errorf("vkexec: one row of activations does not fit the %d bytes that this device lets a shader see", limit)
+	}
+	e.options.MaxRows, e.maxAll = rows, all
+	return nil
+}
+
+// heads is the number of query heads, which is the same in all layers.
+func (e *Executor) heads(g *graph.Graph) int {
+	for _, n := range g.Nodes {
+		if n.Op == graph.OpAttention {
+			return n.Heads
+		}
+	}
+	return 1
+}
+
+func (e *Executor) arenaBytes() uint64 {
+	size := func(rows, seqs int, o graph.Options) uint64 {
+		return uint64(graph.PlanArena(graph.Compile(e.model, o), rows, seqs).Bytes)
+	}
+	most := max(size(e.options.MaxRows, e.options.Slots, graph.Options{Output: graph.LastLogits}),
+		size(e.maxAll, e.options.Slots, graph.Options{Output: graph.AllLogits}))
+	return max(most, size(e.options.MaxRows, e.options.Slots, graph.Options{Output: graph.CacheOnly}))
+}
+
+// splits is how many parts the context is cut into for a step of so many rows.
+func (e *Executor) splits(rows int) int {
+	if rows <= shaders.MaxColumns {
+		return e.options.Splits
+	}
+	return 1
+}
+
+func (e *Executor) partialBytes(heads, headDim int) uint64 {
+	row := uint64(heads) * (uint64(headDim) + 2) * 4
+	few := row * uint64(min(shaders.MaxColumns, e.options.MaxRows)*e.options.Splits*e.kv.shards())
+	many := uint64(0)
+	if e.kv.shards() > 1 {
+		many = row * uint64(e.options.MaxRows*e.kv.shards())
+	}
+	return max(few, many) + graph.ArenaAlign
+}
+
+// partials places the partial results of an attention op: accumulators, then maxima and sums.
+func (e *Executor) partials(rows, parts, heads, headDim int) (acc, ml vk.Range) {
+	n := uint64(rows * parts * heads)
+	acc = vk.Range{Buffer: e.partial, Size: n * uint64(headDim) * 4}
+	ml = vk.Range{Buffer: e.partial, Offset: alignUp(acc.Size, graph.ArenaAlign), Size: n * 8}
+	return acc, ml
+}
+
+func (e *Executor) stepRange() vk.Range { return whole(e.stepDevice) }
+func (e *Executor) ropeRange() vk.Range { return whole(e.rope) }
+
+// MaxRows is the number of rows that one step with the given tail may have.
+func (e *Executor) MaxRows(t Tail) int {
+	if t == TailAllLogits {
+		return e.maxAll
+	}
+	return e.options.MaxRows
+}
+
+// Pages is the number of KV pages of all slots together.
+func (e *Executor) Pages() int { return e.kv.pages }
+
+// Stats returns the counts so far.
+func (e *Executor) Stats() Stats { return e.stats }
+
+// Memory is the device memory in bytes that weights, KV cache and scratch take.
+func (e *Executor) Memory() (weights, kv, scratch uint64) {
+	weights = e.weights.bytes
+	kv = KVBytes(e.model.KV, e.kv.kind, e.kv.pages*shaders.PageTokens)
+	for _, b := range []*vk.Buffer{e.rope, e.stepDevice, e.stepHost, e.arena, e.partial, e.reduce, e.results} {
+		scratch += b.Size()
+	}
+	return weights, kv, scratch
+}
+
+// Close gives all device objects back. The executor must be idle.
+func (e *Executor) Close() {
+	for key, p := range e.plans {
+		p.commands.Close()
+		delete(e.plans, key)
+	}
+	for key, p := range e.pipelines {
+		p.Close()
+		delete(e.pipelines, key)
+	}
+	if e.weights != nil {
+		e.weights.close()
+	}
+	if e.kv != nil {
+		e.kv.close()
+	}
+	buffers := []**vk.Buffer{
+		&e.rope, &e.stepDevice, &e.stepHost, &e.arena, &e.partial, &e.reduce, &e.results,
+		&e.counts, &e.penaltyParams,
+	}
+	for _, b := range buffers {
+		if *b != nil {
+			(*b).Close()
+			*b = nil
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package vkexec
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/qwenvk/qwenvk/quant"
+	"github.com/qwenvk/qwenvk/shaders"
+	"github.com/qwenvk/qwenvk/vk"
+)
+
+// constants are the specialization constants of one dispatch, in the order of their ids.
+type constants struct {
+	names  []string
+	values []uint32
+}
+
+// get returns the constant of that name; a kernel that lacks it breaks the table's contract.
+func (c constants) get(name string) uint32 {
+	if i := slices.Index(c.names, name); i >= 0 && c.values[i] > 0 {
+		return c.values[i]
+	}
+	panic("BUG: vkexec: kernel without constant " + name)
+}
+
+// kernel picks the module of the highest tier that the device allows and its specialization constants.
+func (e *Executor) kernel(k kernel) (*shaders.Module, constants, error) {
+	caps := e.dev.Caps()
+	m, err := shaders.Find(k.name, k.variant, func(needs []string) bool {
+		if len(needs) > 0 && e.options.Disable != nil && e.options.Disable(k.name) {
+			return false
+		}
+		for _, n := range needs {
+			if !caps.Has(vk.Capability(n)) {
+				return false
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return nil, constants{}, err
+	}
+	c := constants{names: m.Constants, values: shaders.Tuning(m, caps.Type == vk.Software, k.rows, k.k, k.n)}
+	for _, set := range []map[string]uint32{k.set, e.options.Tune[k.name]} {
+		for name, v := range set {
+			i := slices.Index(c.names, name)
+			if i < 0 {
+				return nil, c, fmt.Errorf("BUG: vkexec: kernel %s has no constant %s", m.File, name)
+			}
+			c.values[i] = v
+		}
+	}
+	return m, c, nil
+}
+
+// matrixKernel names a kernel that reads weights laid out as m.
+func matrixKernel(name string, m *matrix, rows, n int) kernel {
+	set := map[string]uint32{}
+	v := shaders.Variant{}
+	switch m.layout.Kind {
+	case quant.LayoutF32:
+		v.Weights = "f32"
+	case quant.LayoutF16:
+		v.Weights = "f16"
+	case quant.LayoutBF16:
+		v.Weights = "bf16"
+	case quant.LayoutQ8:
+		v.Weights = "q8"
+	case quant.LayoutQ4:
+		v.Weights = "q4"
+	case quant.LayoutQ6K:
+		v.Weights = "q6k"
+	}
+	if m.layout.Kind == quant.LayoutQ8 || m.layout.Kind == quant.LayoutQ4 {
+		set["GROUP"] = uint32(m.layout.Group)
+		if m.layout.Zero {
+			set["ZERO"] = 1
+		}
+	}
+	return kernel{name: name, variant: v, rows: rows, k: m.cols, n: n, set: set}
+}
+
+// pipelinesFor returns the pipeline of each dispatch, creating all that are missing at once.
+func (e *Executor) pipelinesFor(ctx context.Context, dispatches []dispatch) ([]*vk.Pipeline, error) {
+	keys := make([]string, len(dispatches))
+	var missing []vk.PipelineDesc
+	var missingKeys []string
+	for i, d := range dispatches {
+		keys[i] = fmt.Sprint(d.module.File, d.constants)
+		if e.pipelines[keys[i]] != nil || slices.Contains(missingKeys, keys[i]) {
+			continue
+		}
+		missingKeys = append(missingKeys, keys[i])
+		missing = append(missing, vk.PipelineDesc{
+			Name: d.module.File, Code: d.module.Code, Buffers: d.module.Buffers, PushBytes: d.module.PushBytes, Constants: d.constants,
+		})
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if len(missing) > 0 {
+		made, err := e.dev.NewPipelines(missing)
+		if err != nil {
+			return nil, err
+		}
+		for i, p := range made {
+			e.pipelines[missingKeys[i]] = p
+		}
+	}
+	pipelines := make([]*vk.Pipeline, len(dispatches))
+	for i, key := range keys {
+		pipelines[i] = e.pipelines[key]
+	}
+	return pipelines, nil
+}
+
+// pushBytes lays a push-constant struct out as the shader reads it.
+func pushBytes(push any) []byte {
+	var b bytes.Buffer
+	if err := binary.Write(&b, binary.LittleEndian, push); err != nil {
+		panic("BUG: vkexec: push constants: " + err.Error())
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,201 @@
+package vkexec
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/qwenvk/qwenvk/graph"
+	"github.com/qwenvk/qwenvk/shaders"
+	"github.com/qwenvk/qwenvk/vk"
+)
+
+// Tail is what a plan does after the graph's last node.
+type Tail uint8
+
+const (
+	// TailNone computes no logits: a prompt chunk that only fills the cache.
+	TailNone Tail = iota
+	// TailGreedy takes the arg max of each sequence's logits and writes it where the next step reads its id.
+	TailGreedy
+	// TailTopK returns the shaders.TopK best candidates of each sequence with the log-sum-exp over all.
+	TailTopK
+	// TailLogits leaves one row of logits per sequence to be downloaded.
+	TailLogits
+	// TailAllLogits leaves a row of logits per token to be downloaded.
+	TailAllLogits
+)
+
+func (t Tail) output() graph.Output {
+	switch t {
+	case TailNone:
+		return graph.CacheOnly
+	case TailAllLogits:
+		return graph.AllLogits
+	}
+	return graph.LastLogits
+}
+
+// planKey is everything that the recorded commands depend on.
+type planKey struct {
+	rows, seqs, widest int // widest: rows of the longest sequence
+	tail               Tail
+	upload             bool // the step buffer comes from the host; else from the step before
+	penalties          bool
+}
+
+// oneRowEach tells decode: every sequence has one row, in order.
+func (k planKey) oneRowEach() bool { return k.rows == k.seqs && k.widest == 1 }
+
+// Plan is one kind of step, recorded.
+type Plan struct {
+	key      planKey
+	graph    *graph.Graph
+	arena    *graph.Arena
+	commands *vk.Commands
+	stages   []stage // by dispatch, for profiles
+	used     uint64  // when the plan was last run, for eviction
+}
+
+// stage names a dispatch.
+type stage struct {
+	node  int // in graph.Nodes; -1 for the tail
+	op    string
+	label string
+	bytes uint64 // bound weight bytes
+}
+
+// dispatch is one lowered command before recording.
+type dispatch struct {
+	stage
+	module    *shaders.Module
+	constants []uint32
+	bindings  []binding
+	push      any
+	groups    [3]uint32
+}
+
+// binding is a buffer range and what the kernel does with it. A binding that the kernel's specialisation leaves
+// unused repeats another one of the same dispatch, so that it adds no hazard.
+type binding struct {
+	vk.Range
+	kind vk.Access
+}
+
+func reads(r vk.Range) binding   { return binding{r, vk.ShaderRead} }
+func writes(r vk.Range) binding  { return binding{r, vk.ShaderWrite} }
+func updates(r vk.Range) binding { return binding{r, vk.ShaderRead | vk.ShaderWrite} }
+
+// plan returns the recorded plan for the key, recording it if need be.
+func (e *Executor) plan(ctx context.Context, key planKey) (*Plan, error) {
+	e.clock++
+	if p := e.plans[key]; p != nil {
+		p.used = e.clock
+		return p, nil
+	}
+	p, err := e.record(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	p.used = e.clock
+	if err := e.evict(); err != nil {
+		p.commands.Close()
+		return nil, err
+	}
+	e.plans[key] = p
+	return p, nil
+}
+
+// maxPlans bounds the recorded plans: prompts of every length would otherwise each leave one behind.
+const maxPlans = 24
+
+func (e *Executor) evict() error {
+	if len(e.plans) < maxPlans {
+		return nil
+	}
+	var oldest *Plan
+	for _, p := range e.plans {
+		if oldest == nil || p.used < oldest.used {
+			oldest = p
+		}
+	}
+	delete(e.plans, oldest.key)
+	oldest.commands.Close()
+	return nil
+}
+
+// record lowers the graph for one key and records the commands.
+func (e *Executor) record(ctx context.Context, key planKey) (*Plan, error) {
+	g := e.compiled(key)
+	arena := graph.PlanArena(g, key.rows, key.seqs)
+	if uint64(arena.Bytes) > e.arena.Size() {
+		return nil, fmt.Errorf("BUG: vkexec: plan of %d rows needs an arena of %d bytes, there are %d", key.rows, arena.Bytes, e.arena.Size())
+	}
+	l := &lowering{e: e, key: key, g: g, arena: arena}
+	if key.penalties && key.oneRowEach() && !key.tailOnlyFills() {
+		l.countTokens()
+	}
+	for i, n := range g.Nodes {
+		l.node = i
+		l.lower(n)
+	}
+	l.node = -1
+	l.tail()
+	if l.err != nil {
+		return nil, l.err
+	}
+	pipelines, err := e.pipelinesFor(ctx, l.dispatches)
+	if err != nil {
+		return nil, err
+	}
+
+	var t tracker
+	rec := e.dev.NewRecorder()
+	order := func(accesses []access) {
+		if barriers := t.before(accesses); len(barriers) > 0 {
+			rec.Barriers(barriers)
+		}
+	}
+	if key.upload {
+		order([]access{{e.stepRange(), vk.TransferWrite}})
+		rec.Copy(e.stepRange(), vk.Range{Buffer: e.stepHost, Size: e.stepHost.Size()})
+	}
+	p := &Plan{key: key, graph: g, arena: arena}
+	for i, d := range l.dispatches {
+		accesses := make([]access, len(d.bindings))
+		ranges := make([]vk.Range, len(d.bindings))
+		for j, b := range d.bindings {
+			accesses[j], ranges[j] = access{b.Range, b.kind}, b.Range
+		}
+		order(accesses)
+		if e.options.Profile {
+			rec.Timestamp(i)
+		}
+		rec.Dispatch(pipelines[i], ranges, pushBytes(d.push), d.groups)
+		p.stages = append(p.stages, d.stage)
+	}
+	if e.options.Profile {
+		rec.Timestamp(len(l.dispatches))
+	}
+	if r, ok := l.hostResult(); ok {
+		order([]access{{r, vk.HostRead}})
+	}
+	p.commands, err = rec.Finish(fmt.Sprintf("%d rows, %d sequences", key.rows, key.seqs))
+	return p, err
+}
+
+func (k planKey) tailOnlyFills() bool { return k.tail == TailNone }
+
+// compiled returns the form of the graph that the key runs.
+func (e *Executor) compiled(key planKey) *graph.Graph {
+	o := graph.Options{
+		Output:     key.tail.output(),
+		OneRowEach: key.oneRowEach(),
+		FuseNorm:   e.options.FuseNorm && key.rows <= shaders.MaxColumns,
+	}
+	if g := e.graphs[o]; g != nil {
+		return g
+	}
+	g := graph.Compile(e.model, o)
+	e.graphs[o] = g
+	return g
+}

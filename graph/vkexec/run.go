@@ -1,0 +1,215 @@
+package vkexec
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/qwenvk/qwenvk/shaders"
+	"github.com/qwenvk/qwenvk/vk"
+)
+
+// ErrNotFinite reports that the logits of a step hold a value that is no number.
+var ErrNotFinite = errors.New("the model computed a value that is not a number")
+
+// Seq is one sequence of a step: rows of new tokens behind start tokens that its slot's cache holds.
+type Seq struct{ Slot, Rows, Start int }
+
+// Step is the input of one run: the ids of all sequences' rows, one sequence after another.
+type Step struct {
+	IDs  []int32
+	Seqs []Seq
+}
+
+// Result is what a step left for the host.
+type Result struct {
+	IDs        []int32      // TailGreedy: the next id of each sequence
+	Candidates []Candidates // TailTopK
+	logits     vk.Range     // TailTopK, TailLogits, TailAllLogits: until the next step
+	vocab      int
+}
+
+// Candidates are the best ids of one sequence, best first, ties by the lower id.
+type Candidates struct {
+	IDs            []int32
+	Logits         []float32
+	Max, LogSumExp float32 // over the whole vocabulary, after penalties
+}
+
+// SetBlocks tells which physical pages hold the slot's tokens, in order. It takes effect with the next Run.
+func (e *Executor) SetBlocks(slot int, pages []uint32) {
+	at := e.step.BlocksAt() + slot*e.step.MaxBlocks
+	for i, p := range pages {
+		e.putStep(at+i, p)
+	}
+}
+
+func (e *Executor) putStep(word int, v uint32) {
+	binary.LittleEndian.PutUint32(e.stepHost.Bytes()[4*word:], v)
+}
+
+// Run computes one step that begins on the host. Penalties apply to logits and need SetHistory first.
+func (e *Executor) Run(ctx context.Context, s Step, tail Tail, penalties bool) (*Result, error) {
+	key := planKey{rows: len(s.IDs), seqs: len(s.Seqs), tail: tail, upload: true, penalties: penalties}
+	row := 0
+	for i, q := range s.Seqs {
+		if q.Slot < 0 || q.Slot >= e.options.Slots || q.Rows < 1 || q.Start < 0 || q.Start+q.Rows > e.step.MaxBlocks*shaders.PageTokens {
+			return nil, fmt.Errorf("BUG: vkexec: sequence %+v in a cache of %d slots of %d pages", q, e.options.Slots, e.step.MaxBlocks)
+		}
+		at := e.step.SeqsAt() + 4*i
+		for j, v := range []int{q.Slot, row, q.Rows, q.Start} {
+			e.putStep(at+j, uint32(v))
+		}
+		for r := range q.Rows {
+			e.putStep(e.step.RowsAt()+2*(row+r), uint32(q.Start+r))
+			e.putStep(e.step.RowsAt()+2*(row+r)+1, uint32(q.Slot))
+		}
+		row += q.Rows
+		key.widest = max(key.widest, q.Rows)
+	}
+	if row != key.rows || row == 0 || row > e.MaxRows(tail) {
+		return nil, fmt.Errorf("BUG: vkexec: %d rows in sequences of %d rows, at most %d", key.rows, row, e.MaxRows(tail))
+	}
+	for i, id := range s.IDs {
+		if id < 0 || int(id) >= e.model.Vocab {
+			return nil, fmt.Errorf("token id %d is outside the vocabulary of %d", id, e.model.Vocab)
+		}
+		e.putStep(e.step.IDsAt()+i, uint32(id))
+	}
+	e.stepHost.Flush(0, e.stepHost.Size())
+	return e.run(ctx, key)
+}
+
+// Next computes the step that follows a decode step with TailGreedy, from what that left on the device: seqs
+// sequences, one row each.
+func (e *Executor) Next(ctx context.Context, seqs int, penalties bool) (*Result, error) {
+	return e.run(ctx, planKey{rows: seqs, seqs: seqs, widest: 1, tail: TailGreedy, penalties: penalties})
+}
+
+func (e *Executor) run(ctx context.Context, key planKey) (*Result, error) {
+	p, err := e.plan(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	begin := time.Now()
+	err = e.dev.Run(ctx, p.commands)
+	e.stats.WaitNS += time.Since(begin).Nanoseconds()
+	if err != nil {
+		return nil, err
+	}
+	counts := p.commands.Counts()
+	e.stats.Steps++
+	e.stats.Submits++
+	e.stats.Dispatches += uint64(counts.Dispatches)
+	e.stats.Barriers += uint64(counts.Barriers)
+	return e.result(p)
+}
+
+// result reads what the plan's tail wrote.
+func (e *Executor) result(p *Plan) (*Result, error) {
+	r := &Result{vocab: e.model.Vocab}
+	if p.graph.Output >= 0 {
+		r.logits = vk.Range{Buffer: e.arena, Offset: uint64(p.arena.Offset[p.graph.Output]), Size: uint64(p.arena.Size[p.graph.Output])}
+	}
+	switch p.key.tail {
+	case TailGreedy:
+		e.results.Invalidate(0, uint64(p.key.seqs)*4)
+		for i := range p.key.seqs {
+			id := binary.LittleEndian.Uint32(e.results.Bytes()[4*i:])
+			if id == math.MaxUint32 {
+				return nil, ErrNotFinite
+			}
+			r.IDs = append(r.IDs, int32(id))
+		}
+	case TailTopK:
+		e.results.Invalidate(0, uint64(p.key.seqs)*topKWords*4)
+		for i := range p.key.seqs {
+			c, err := candidates(e.results.Bytes()[4*topKWords*i:])
+			if err != nil {
+				return nil, err
+			}
+			r.Candidates = append(r.Candidates, c)
+		}
+	}
+	return r, nil
+}
+
+// candidates decodes one sequence's result of "top_k_final".
+func candidates(b []byte) (Candidates, error) {
+	word := func(i int) uint32 { return binary.LittleEndian.Uint32(b[4*i:]) }
+	c := Candidates{Max: math.Float32frombits(word(0)), LogSumExp: math.Float32frombits(word(1))}
+	if c.LogSumExp != c.LogSumExp || c.Max != c.Max {
+		return c, ErrNotFinite
+	}
+	for i := range shaders.TopK {
+		id := word(4 + 2*i + 1)
+		if id == math.MaxUint32 {
+			break
+		}
+		c.IDs = append(c.IDs, int32(id))
+		c.Logits = append(c.Logits, math.Float32frombits(word(4+2*i)))
+	}
+	return c, nil
+}
+
+// Logits downloads rows [first, first+len(dst)/vocab) of the step's logits. The result must be of the last step.
+func (e *Executor) Logits(ctx context.Context, r *Result, first int, dst []float32) error {
+	at := r.logits.Offset + uint64(first*r.vocab)*4
+	if at+uint64(len(dst))*4 > r.logits.Offset+r.logits.Size {
+		return fmt.Errorf("BUG: vkexec: logits of row %d are outside the result", first)
+	}
+	b := make([]byte, len(dst)*4)
+	if err := e.dev.Download(ctx, b, vk.Range{Buffer: r.logits.Buffer, Offset: at, Size: uint64(len(b))}); err != nil {
+		return err
+	}
+	for i := range dst {
+		dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return nil
+}
+
+// Penalties are the three penalties of one slot; repetition 1 and the others 0 change nothing.
+type Penalties struct{ Repetition, Presence, Frequency float32 }
+
+// SetHistory prepares a slot for steps with penalties: the ids of its prompt and those generated before.
+func (e *Executor) SetHistory(ctx context.Context, slot int, prompt, generated []int32, p Penalties) error {
+	if err := e.historyBuffers(); err != nil {
+		return err
+	}
+	const seenInPrompt = 1 << 31
+	counts := make([]byte, 4*e.model.Vocab)
+	for _, id := range prompt {
+		b := counts[4*id:]
+		binary.LittleEndian.PutUint32(b, binary.LittleEndian.Uint32(b)|seenInPrompt)
+	}
+	for _, id := range generated {
+		b := counts[4*id:]
+		binary.LittleEndian.PutUint32(b, binary.LittleEndian.Uint32(b)+1)
+	}
+	params := e.penaltyParams.Bytes()[16*slot:]
+	for i, v := range []float32{p.Repetition, p.Presence, p.Frequency, 0} {
+		binary.LittleEndian.PutUint32(params[4*i:], math.Float32bits(v))
+	}
+	e.penaltyParams.Flush(0, e.penaltyParams.Size())
+	return e.dev.UploadBytes(ctx, vk.Range{Buffer: e.counts, Offset: uint64(slot * len(counts)), Size: uint64(len(counts))}, counts)
+}
+
+func (e *Executor) historyBuffers() error {
+	if e.counts != nil {
+		return nil
+	}
+	counts, err := e.dev.NewBuffer("token counts", uint64(e.options.Slots*e.model.Vocab)*4, vk.DeviceLocal)
+	if err != nil {
+		return err
+	}
+	params, err := e.dev.NewBuffer("penalties", uint64(e.options.Slots)*16, vk.HostWrite)
+	if err != nil {
+		counts.Close()
+		return err
+	}
+	e.counts, e.penaltyParams = counts, params
+	return nil
+}

@@ -1,0 +1,351 @@
+package vkexec
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/qwenvk/qwenvk/graph"
+	"github.com/qwenvk/qwenvk/quant"
+	"github.com/qwenvk/qwenvk/vk"
+)
+
+// Tensor is a weight as a model file stores it. Data may be a mapped file: it is only read.
+type Tensor struct {
+	Type       quant.Type
+	Rows, Cols int
+	Data       []byte
+}
+
+// Source finds a weight by its canonical name.
+type Source func(name string) (Tensor, error)
+
+// matrix is a pack in device memory, cut between rows into shards that one binding may cover.
+type matrix struct {
+	pack   *graph.Pack
+	layout quant.Layout
+	cols   int
+	shards []shard
+	bytes  uint64 // of all planes, without padding
+}
+
+// shard holds rows [first, first+rows) of a pack, one range per plane.
+type shard struct {
+	first, rows int
+	buffer      *vk.Buffer
+	planes      []vk.Range
+}
+
+// weights are all parameters of a model on the device.
+type weights struct {
+	matrices map[string]*matrix
+	vectors  map[string]vk.Range
+	buffer   *vk.Buffer // of the vectors
+	bytes    uint64
+}
+
+// matrixBytes is the size of a pack's planes.
+func matrixBytes(p *graph.Pack) uint64 {
+	return uint64(p.Rows()) * uint64(p.Layout().RowBytes(p.Cols()))
+}
+
+// WeightBytes is the device memory that the weights of g take, padding aside.
+func WeightBytes(g *graph.Graph) uint64 {
+	var n uint64
+	for _, p := range g.Packs() {
+		n += matrixBytes(p)
+	}
+	for _, w := range g.Vectors() {
+		n += uint64(w.Cols) * 4
+	}
+	return n
+}
+
+// shardRows is how many rows of the pack one shard may hold: every plane within one binding, the whole within one
+// buffer, and an even number, so that gate and up rows stay together.
+func shardRows(p *graph.Pack, caps *vk.Caps) (int, error) {
+	l, cols := p.Layout(), p.Cols()
+	rows := uint64(p.Rows())
+	for i := range l.Planes() {
+		rows = min(rows, caps.MaxStorageBufferRange/uint64(l.PlaneRowBytes(i, cols)))
+	}
+	padding := uint64(l.Planes()) * graph.ArenaAlign
+	if m := min(caps.MaxBufferSize, caps.MaxAllocationSize); m > padding {
+		rows = min(rows, (m-padding)/uint64(l.RowBytes(cols)))
+	}
+	if rows < uint64(p.Rows()) {
+		if rows > 64 {
+			rows = rows / 32 * 32
+		} else {
+			rows = rows / 2 * 2
+		}
+	}
+	if rows == 0 {
+		return 0, fmt.Errorf("vkexec: two rows of %s (%d bytes each) do not fit the %d bytes that this device lets a shader see",
+			p.Name, l.RowBytes(cols), caps.MaxStorageBufferRange)
+	}
+	return int(rows), nil
+}
+
+// uploader fills the device with weights, one block of rows at a time: host memory never holds more than a block.
+type uploader struct {
+	dev      *vk.Device
+	source   Source
+	threads  int
+	progress func(done, total uint64)
+	done     uint64
+	total    uint64
+}
+
+// uploadBlock bounds the bytes that are repacked at a time.
+const uploadBlock = 8 << 20
+
+func (u *uploader) load(ctx context.Context, g *graph.Graph) (*weights, error) {
+	w := &weights{matrices: map[string]*matrix{}, vectors: map[string]vk.Range{}}
+	u.total = WeightBytes(g)
+	for _, p := range g.Packs() {
+		m, err := u.matrix(ctx, p)
+		if m != nil {
+			w.matrices[p.Name] = m
+			w.bytes += m.bytes
+		}
+		if err != nil {
+			w.close()
+			return nil, err
+		}
+	}
+	if err := u.vectors(ctx, g, w); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// matrix uploads one pack. On an error the matrix holds what must be closed.
+func (u *uploader) matrix(ctx context.Context, p *graph.Pack) (*matrix, error) {
+	m := &matrix{pack: p, layout: p.Layout(), cols: p.Cols(), bytes: matrixBytes(p)}
+	perShard, err := shardRows(p, u.dev.Caps())
+	if err != nil {
+		return m, err
+	}
+	parts := make([]Tensor, len(p.Parts))
+	for i, part := range p.Parts {
+		if parts[i], err = u.tensor(part); err != nil {
+			return m, err
+		}
+	}
+	for first := 0; first < p.Rows(); first += perShard {
+		s := shard{first: first, rows: min(perShard, p.Rows()-first)}
+		var size uint64
+		var offsets []uint64
+		for i := range m.layout.Planes() {
+			offsets = append(offsets, size)
+			size = alignUp(size+uint64(s.rows*m.layout.PlaneRowBytes(i, m.cols)), graph.ArenaAlign)
+		}
+		if s.buffer, err = u.dev.NewBuffer(p.Name, size, vk.DeviceLocal); err != nil {
+			return m, err
+		}
+		for i, off := range offsets {
+			n := alignUp(uint64(s.rows*m.layout.PlaneRowBytes(i, m.cols)), 16)
+			s.planes = append(s.planes, vk.Range{Buffer: s.buffer, Offset: off, Size: n})
+		}
+		m.shards = append(m.shards, s)
+		if err := u.fill(ctx, m, s, parts); err != nil {
+			return m, err
+		}
+	}
+	return m, nil
+}
+
+func (u *uploader) tensor(w graph.Weight) (Tensor, error) {
+	t, err := u.source(w.Name)
+	if err != nil {
+		return t, err
+	}
+	if t.Rows != w.Rows || t.Cols != w.Cols {
+		return t, fmt.Errorf("tensor %s has shape [%d %d], the model needs [%d %d]", w.Name, t.Rows, t.Cols, w.Rows, w.Cols)
+	}
+	return t, nil
+}
+
+// fill converts and uploads the rows of one shard.
+func (u *uploader) fill(ctx context.Context, m *matrix, s shard, parts []Tensor) error {
+	rowBytes := m.layout.RowBytes(m.cols)
+	step := max(4, min(s.rows, uploadBlock/rowBytes)/4*4)
+	scratch := make([][]byte, m.layout.Planes())
+	for i := range scratch {
+		scratch[i] = make([]byte, alignUp(uint64(step*m.layout.PlaneRowBytes(i, m.cols)), 16))
+	}
+	for at := 0; at < s.rows; at += step {
+		n := min(step, s.rows-at)
+		if err := u.convert(m, parts, s.first+at, n, scratch); err != nil {
+			return err
+		}
+		for i, plane := range s.planes {
+			row := m.layout.PlaneRowBytes(i, m.cols)
+			dst := vk.Range{Buffer: plane.Buffer, Offset: plane.Offset + uint64(at*row), Size: uint64(n * row)}
+			if at+n == s.rows { // the padding is uploaded with the last rows
+				dst.Size = plane.Offset + plane.Size - dst.Offset
+				clear(scratch[i][n*row : dst.Size])
+			}
+			if err := u.dev.UploadBytes(ctx, dst, scratch[i][:dst.Size]); err != nil {
+				return err
+			}
+		}
+		u.done += uint64(n * rowBytes)
+		if u.progress != nil {
+			u.progress(u.done, u.total)
+		}
+	}
+	return nil
+}
+
+// convert makes rows [first, first+n) of the pack in the scratch planes, on all threads.
+func (u *uploader) convert(m *matrix, parts []Tensor, first, n int, scratch [][]byte) error {
+	var wg sync.WaitGroup
+	errs := make([]error, max(1, u.threads))
+	share := (n + len(errs) - 1) / len(errs)
+	if m.pack.Interleave {
+		share = (share + 1) / 2 * 2
+	}
+	for t := range errs {
+		lo, hi := t*share, min((t+1)*share, n)
+		if lo >= hi {
+			break
+		}
+		wg.Go(func() {
+			planes := make([][]byte, len(scratch))
+			for i := range planes {
+				row := m.layout.PlaneRowBytes(i, m.cols)
+				planes[i] = scratch[i][lo*row : hi*row]
+			}
+			if m.pack.Interleave {
+				errs[t] = interleaveRows(planes, m, parts, first+lo, hi-lo)
+			} else {
+				errs[t] = stackRows(planes, m, parts, first+lo, hi-lo)
+			}
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stackRows makes rows of a pack whose parts lie one after another.
+func stackRows(planes [][]byte, m *matrix, parts []Tensor, first, n int) error {
+	base := 0 // first row of the part
+	for i, part := range parts {
+		lo, hi := max(first, base), min(first+n, base+part.Rows)
+		if lo < hi {
+			sub := make([][]byte, len(planes))
+			for p := range planes {
+				row := m.layout.PlaneRowBytes(p, m.cols)
+				sub[p] = planes[p][(lo-first)*row : (hi-first)*row]
+			}
+			if err := convertRows(sub, m, m.pack.Parts[i].Name, part, lo-base, hi-lo); err != nil {
+				return err
+			}
+		}
+		base += part.Rows
+	}
+	return nil
+}
+
+// interleaveRows makes rows of a pack whose parts take turns.
+func interleaveRows(planes [][]byte, m *matrix, parts []Tensor, first, n int) error {
+	one := make([][]byte, len(planes))
+	for r := range n {
+		part := (first + r) % len(parts)
+		for p := range planes {
+			row := m.layout.PlaneRowBytes(p, m.cols)
+			one[p] = planes[p][r*row : (r+1)*row]
+		}
+		if err := convertRows(one, m, m.pack.Parts[part].Name, parts[part], (first+r)/len(parts), 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// convertRows repacks rows of one stored tensor, or quantises them where the layout asks for it.
+func convertRows(planes [][]byte, m *matrix, name string, t Tensor, first, n int) error {
+	rowBytes, err := t.Type.RowBytes(t.Cols)
+	if err != nil {
+		return fmt.Errorf("tensor %s: %w", name, err)
+	}
+	src := t.Data[first*rowBytes : (first+n)*rowBytes]
+	if quantises(m.layout, t.Type) {
+		err = quant.QuantizeRows(planes, m.layout, t.Type, src, n, t.Cols)
+	} else {
+		err = quant.Repack(planes, m.layout, t.Type, src, n, t.Cols)
+	}
+	if err != nil {
+		return fmt.Errorf("tensor %s, rows from %d: %w", name, first, err)
+	}
+	return nil
+}
+
+// quantises reports whether weights stored as t are rounded to group quants when they are laid out as l.
+func quantises(l quant.Layout, t quant.Type) bool {
+	grouped := l.Kind == quant.LayoutQ8 || l.Kind == quant.LayoutQ4
+	return grouped && (t == quant.F32 || t == quant.F16 || t == quant.BF16)
+}
+
+// vectors uploads the norm weights as float32 into one buffer.
+func (u *uploader) vectors(ctx context.Context, g *graph.Graph, w *weights) error {
+	var host []byte
+	type place struct {
+		name      string
+		off, size int
+	}
+	var places []place
+	for _, v := range g.Vectors() {
+		t, err := u.tensor(*v)
+		if err != nil {
+			return err
+		}
+		values := make([]float32, t.Cols)
+		if err := quant.Dequantize(values, t.Type, t.Data); err != nil {
+			return fmt.Errorf("tensor %s: %w", v.Name, err)
+		}
+		for len(host)%graph.ArenaAlign != 0 {
+			host = append(host, 0)
+		}
+		places = append(places, place{v.Name, len(host), 4 * len(values)})
+		for _, x := range values {
+			host = binary.LittleEndian.AppendUint32(host, math.Float32bits(x))
+		}
+	}
+	if len(host) == 0 {
+		return nil
+	}
+	var err error
+	if w.buffer, err = u.dev.NewBuffer("norms", uint64(len(host)), vk.DeviceLocal); err != nil {
+		return err
+	}
+	w.bytes += uint64(len(host))
+	for _, p := range places {
+		w.vectors[p.name] = vk.Range{Buffer: w.buffer, Offset: uint64(p.off), Size: uint64(p.size)}
+	}
+	return u.dev.UploadBytes(ctx, vk.Range{Buffer: w.buffer, Size: uint64(len(host))}, host)
+}
+
+func (w *weights) close() {
+	for _, m := range w.matrices {
+		for _, s := range m.shards {
+			if s.buffer != nil {
+				s.buffer.Close()
+			}
+		}
+	}
+	if w.buffer != nil {
+		w.buffer.Close()
+	}
+	w.matrices, w.vectors, w.buffer = nil, nil, nil
+}
