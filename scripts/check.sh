@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Everything that can be said of the code without running it on a device. One line per check; the first that fails ends it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { echo "check: $*"; }
+
+step "format (gofumpt)"
+mkdir -p bin/tools
+go build -C tools -o ../bin/tools/ tool
+unformatted=$(git ls-files -co --exclude-standard '*.go' | xargs bin/tools/gofumpt -l)
+if [ -n "$unformatted" ]; then
+	printf 'not formatted: %s\n' $unformatted
+	echo "run: bin/tools/gofumpt -w ."
+	exit 1
+fi
+
+step "go vet"
+go vet ./...
+
+step "staticcheck"
+bin/tools/staticcheck ./...
+
+step "words"
+scripts/check_words.sh
+
+step "layers"
+# Not from the cache: it depends on files that the go command does not see the test read.
+go test -count=1 ./internal/archtest
+
+step "go.mod is complete"
+go mod tidy -diff
+go mod verify >/dev/null
+
+step "shaders are those in the repository"
+scripts/compile_shaders.sh --check
+
+step "every kernel compiles for six AMD generations"
+scripts/setup.sh test
+go test -count=1 -run RADV ./shaders/... ./graph/vkexec/...
+
+step "Windows build"
+scripts/setup.sh windows
+scripts/check_windows.sh
