@@ -224,6 +224,9 @@ func (e *Executor) MaxRows(t Tail) int {
 	return e.options.MaxRows
 }
 
+// Vocab is the length of a row of logits.
+func (e *Executor) Vocab() int { return e.model.Vocab }
+
 // Pages is the number of KV pages of all slots together.
 func (e *Executor) Pages() int { return e.kv.pages }
 

@@ -40,8 +40,20 @@ type planKey struct {
 	rows, seqs, widest int // widest: rows of the longest sequence
 	tail               Tail
 	upload             bool // the step buffer comes from the host; else from the step before
-	penalties          bool
+	history            History
 }
+
+// History says what a step does with the histories of its slots (see SetHistory).
+type History uint8
+
+const (
+	// NoHistory leaves the logits as the model computed them.
+	NoHistory History = iota
+	// Penalise applies the penalties to the logits.
+	Penalise
+	// CountAndPenalise first counts the step's ids as generated: those of a decode step.
+	CountAndPenalise
+)
 
 // oneRowEach tells decode: every sequence has one row, in order.
 func (k planKey) oneRowEach() bool { return k.rows == k.seqs && k.widest == 1 }
@@ -131,7 +143,7 @@ func (e *Executor) record(ctx context.Context, key planKey) (*Plan, error) {
 		return nil, fmt.Errorf("BUG: vkexec: plan of %d rows needs an arena of %d bytes, there are %d", key.rows, arena.Bytes, e.arena.Size())
 	}
 	l := &lowering{e: e, key: key, g: g, arena: arena}
-	if key.penalties && key.oneRowEach() && !key.tailOnlyFills() {
+	if key.history == CountAndPenalise {
 		l.countTokens()
 	}
 	for i, n := range g.Nodes {
@@ -182,8 +194,6 @@ func (e *Executor) record(ctx context.Context, key planKey) (*Plan, error) {
 	p.commands, err = rec.Finish(fmt.Sprintf("%d rows, %d sequences", key.rows, key.seqs))
 	return p, err
 }
-
-func (k planKey) tailOnlyFills() bool { return k.tail == TailNone }
 
 // compiled returns the form of the graph that the key runs.
 func (e *Executor) compiled(key planKey) *graph.Graph {

@@ -51,9 +51,9 @@ func (e *Executor) putStep(word int, v uint32) {
 	binary.LittleEndian.PutUint32(e.stepHost.Bytes()[4*word:], v)
 }
 
-// Run computes one step that begins on the host. Penalties apply to logits and need SetHistory first.
-func (e *Executor) Run(ctx context.Context, s Step, tail Tail, penalties bool) (*Result, error) {
-	key := planKey{rows: len(s.IDs), seqs: len(s.Seqs), tail: tail, upload: true, penalties: penalties}
+// Run computes one step that begins on the host. A history other than NoHistory needs SetHistory first.
+func (e *Executor) Run(ctx context.Context, s Step, tail Tail, h History) (*Result, error) {
+	key := planKey{rows: len(s.IDs), seqs: len(s.Seqs), tail: tail, upload: true, history: h}
 	row := 0
 	for i, q := range s.Seqs {
 		if q.Slot < 0 || q.Slot >= e.options.Slots || q.Rows < 1 || q.Start < 0 || q.Start+q.Rows > e.step.MaxBlocks*shaders.PageTokens {
@@ -85,8 +85,8 @@ func (e *Executor) Run(ctx context.Context, s Step, tail Tail, penalties bool) (
 
 // Next computes the step that follows a decode step with TailGreedy, from what that left on the device: seqs
 // sequences, one row each.
-func (e *Executor) Next(ctx context.Context, seqs int, penalties bool) (*Result, error) {
-	return e.run(ctx, planKey{rows: seqs, seqs: seqs, widest: 1, tail: TailGreedy, penalties: penalties})
+func (e *Executor) Next(ctx context.Context, seqs int, h History) (*Result, error) {
+	return e.run(ctx, planKey{rows: seqs, seqs: seqs, widest: 1, tail: TailGreedy, history: h})
 }
 
 func (e *Executor) run(ctx context.Context, key planKey) (*Result, error) {

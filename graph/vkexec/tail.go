@@ -12,7 +12,7 @@ func (l *lowering) tail() {
 		return
 	}
 	logits := l.value(l.g.Output)
-	if l.key.penalties {
+	if l.key.history != NoHistory {
 		l.penalties(logits)
 	}
 	switch l.key.tail {

@@ -1,0 +1,13 @@
+// Package engine turns prompts into tokens: it feeds a model's executor with chunks of a prompt, then with one token
+// at a time, and decides when to stop.
+//
+// Three nouns:
+//
+//   - The Engine owns one executor and the pool of KV pages.
+//   - A Session is one sequence: the ids whose keys and values its pages hold. A new prompt that begins like the
+//     old one reuses them; only what follows is computed.
+//   - A Token is one step's result: an id and the text that it completes.
+//
+// One step at a time runs on the device; sessions of several goroutines take turns. The package must not know
+// templates or files.
+package engine

@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/qwenvk/qwenvk/graph/vkexec"
+	"github.com/qwenvk/qwenvk/shaders"
+	"github.com/qwenvk/qwenvk/tokenizer"
+)
+
+// ErrContextFull reports a prompt that does not fit the context.
+var ErrContextFull = errors.New("context full")
+
+// ErrNoSlot reports that all sequences the engine was made for are in use.
+var ErrNoSlot = errors.New("no free session")
+
+// Options describe the model behind the executor.
+type Options struct {
+	Context int     // tokens of a sequence
+	Slots   int     // sequences at the same time
+	EOS     []int32 // ids that end an answer
+
+	// MaxStep is the time that one chunk of a prompt may take on the device; longer ones are cut. It keeps clear of
+	// the watchdogs that reset a card which is busy for seconds. 0: no limit (software devices have no watchdog).
+	MaxStep time.Duration
+}
+
+// Engine runs the sessions of one model.
+type Engine struct {
+	mu      sync.Mutex // held during a step and round the pools
+	exec    *vkexec.Executor
+	tok     *tokenizer.Tokenizer
+	options Options
+	pages   []uint32 // free KV pages
+	slots   []int    // free slots
+	chunk   int      // rows of a prompt chunk
+
+	// lastStep is the session of the last step if that was a decode step, whose next id is on the device.
+	lastStep *Session
+}
+
+// New makes an engine over an executor, which stays the caller's to close. tok may be nil: tokens then have no text.
+func New(exec *vkexec.Executor, tok *tokenizer.Tokenizer, o Options) *Engine {
+	e := &Engine{exec: exec, tok: tok, options: o, chunk: exec.MaxRows(vkexec.TailNone)}
+	for p := exec.Pages() - 1; p >= 0; p-- {
+		e.pages = append(e.pages, uint32(p))
+	}
+	for s := max(o.Slots, 1) - 1; s >= 0; s-- {
+		e.slots = append(e.slots, s)
+	}
+	return e
+}
+
+// NewSession claims a slot; Close gives it back.
+func (e *Engine) NewSession() (*Session, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.slots) == 0 {
+		return nil, fmt.Errorf("%w: the model was loaded for %d at the same time", ErrNoSlot, max(e.options.Slots, 1))
+	}
+	slot := e.slots[len(e.slots)-1]
+	e.slots = e.slots[:len(e.slots)-1]
+	return &Session{e: e, slot: slot}, nil
+}
+
+// Stats returns the executor's counts.
+func (e *Engine) Stats() vkexec.Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.exec.Stats()
+}
+
+// minChunk is the smallest chunk that slow steps are cut to: below it the weights are read too often.
+const minChunk = 32
+
+// noteStep shortens the chunks of a device that was too slow for the last one.
+func (e *Engine) noteStep(rows int, took time.Duration) {
+	if e.options.MaxStep > 0 && took > e.options.MaxStep && rows >= e.chunk && e.chunk > minChunk {
+		e.chunk = max(minChunk, e.chunk/2)
+	}
+}
+
+// pagesFor is the number of pages that hold so many tokens.
+func pagesFor(tokens int) int { return (tokens + shaders.PageTokens - 1) / shaders.PageTokens }

@@ -1,0 +1,278 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/qwenvk/qwenvk/graph/vkexec"
+	"github.com/qwenvk/qwenvk/sampler"
+	"github.com/qwenvk/qwenvk/tokenizer"
+)
+
+// GenerateOptions say how an answer is drawn and when it ends.
+type GenerateOptions struct {
+	Sampling  sampler.Params
+	MaxTokens int      // 0: until the context is full
+	Stop      []string // texts that end the answer; they are not part of it
+	IgnoreEOS bool     // go on behind an end token
+}
+
+// Token is one generated token and the text that it completes: none while a character, or a text that may become a
+// stop text, is incomplete.
+type Token struct {
+	ID   int32
+	Text string
+}
+
+// FinishReason says why an answer ended.
+type FinishReason string
+
+// The reasons, as OpenAI's API names the first two.
+const (
+	FinishStop        FinishReason = "stop"        // an end token or a stop text
+	FinishLength      FinishReason = "length"      // MaxTokens, or the context is full
+	FinishInterrupted FinishReason = "interrupted" // the context.Context was cancelled
+)
+
+// Result describes the last answer of a session.
+type Result struct {
+	FinishReason     FinishReason
+	IDs              []int32 // generated ids, an end token included
+	PromptTokens     int
+	CachedTokens     int // of the prompt, found in the cache
+	Prefill          time.Duration
+	FirstToken       time.Duration // from the call to the first token
+	Decode           time.Duration // behind the first token
+	DecodeSteps      int
+	DecodeWait       time.Duration // of Decode: between submission and fence
+	Dispatches       uint64        // per decode step
+	Barriers         uint64
+	SubmitsPerDecode float64
+}
+
+// Result is what is known of the last Generate.
+func (s *Session) Result() Result { return s.result }
+
+// Generate continues ids, the whole sequence so far. Tokens come one by one; an error ends the sequence. A cancelled
+// context ends it as well, with FinishInterrupted and without an error.
+//
+// The end token is part of Result.IDs but is not yielded.
+func (s *Session) Generate(ctx context.Context, ids []int32, o GenerateOptions) iter.Seq2[Token, error] {
+	return func(yield func(Token, error) bool) {
+		g := &generation{s: s, o: o, ids: ids, begin: time.Now()}
+		s.result = Result{PromptTokens: len(ids)}
+		err := g.run(ctx, yield)
+		if err != nil && errors.Is(err, context.Canceled) && ctx.Err() != nil {
+			s.result.FinishReason, err = FinishInterrupted, nil
+			g.flush(yield)
+		}
+		if err != nil {
+			yield(Token{}, err)
+		}
+	}
+}
+
+// generation is the state of one answer.
+type generation struct {
+	s       *Session
+	o       GenerateOptions
+	ids     []int32 // the prompt
+	sampler *sampler.Sampler
+	text    *tokenizer.Stream
+	stop    *stopMatcher
+	begin   time.Time
+	done    bool // the consumer stopped listening
+}
+
+// history is h where penalties are asked for.
+func (g *generation) history(h vkexec.History) vkexec.History {
+	if g.o.Sampling.Penalized() {
+		return h
+	}
+	return vkexec.NoHistory
+}
+
+// tail is how a step ends: the device chooses greedily, the host draws from candidates.
+func (g *generation) tail() vkexec.Tail {
+	if g.o.Sampling.Greedy() {
+		return vkexec.TailGreedy
+	}
+	return vkexec.TailTopK
+}
+
+func (g *generation) run(ctx context.Context, yield func(Token, error) bool) error {
+	s := g.s
+	var err error
+	if err = s.fits(g.ids); err != nil {
+		return err
+	}
+	if g.sampler, err = sampler.New(g.o.Sampling); err != nil {
+		return err
+	}
+	if s.e.tok != nil {
+		g.text = s.e.tok.NewStream(tokenizer.DecodeOptions{SkipSpecial: true})
+	}
+	g.stop = newStopMatcher(g.o.Stop)
+	limit := s.e.options.Context - len(g.ids) + 1 // the last token need not be fed
+	if g.o.MaxTokens > 0 {
+		limit = min(limit, g.o.MaxTokens)
+	}
+	if err := s.reserve(min(s.e.options.Context, len(g.ids)+limit)); err != nil {
+		return err
+	}
+	if g.o.Sampling.Penalized() {
+		if err := g.setHistory(ctx); err != nil {
+			return err
+		}
+	}
+
+	s.result.CachedTokens = s.common(g.ids)
+	r, err := s.prefill(ctx, g.ids, g.tail(), g.history(vkexec.Penalise))
+	if err != nil {
+		return err
+	}
+	id, err := g.choose(ctx, r)
+	s.e.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	s.result.Prefill = time.Since(g.begin)
+	s.result.FirstToken = s.result.Prefill
+
+	decode := time.Now()
+	before := s.e.Stats()
+	fresh := true // the device does not hold this sequence's next id yet
+	for {
+		if g.emit(id, yield) {
+			break
+		}
+		if len(s.result.IDs) >= limit {
+			s.result.FinishReason = FinishLength
+			g.flush(yield)
+			break
+		}
+		if id, err = g.step(ctx, id, fresh); err != nil {
+			return err
+		}
+		fresh = false
+		s.result.DecodeSteps++
+	}
+	s.result.Decode = time.Since(decode)
+	g.account(before)
+	return nil
+}
+
+// account fills in the figures per decode step.
+func (g *generation) account(before vkexec.Stats) {
+	n := g.s.result.DecodeSteps
+	if n == 0 {
+		return
+	}
+	after := g.s.e.Stats()
+	r := &g.s.result
+	r.DecodeWait = time.Duration(after.WaitNS - before.WaitNS)
+	r.Dispatches = (after.Dispatches - before.Dispatches) / uint64(n)
+	r.Barriers = (after.Barriers - before.Barriers) / uint64(n)
+	r.SubmitsPerDecode = float64(after.Submits-before.Submits) / float64(n)
+}
+
+// step feeds id and returns the next one. A greedy step goes on from what the one before left on the device, unless
+// another session's step came in between.
+func (g *generation) step(ctx context.Context, id int32, fresh bool) (int32, error) {
+	s := g.s
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	var r *vkexec.Result
+	var err error
+	if g.tail() == vkexec.TailGreedy && !fresh && s.e.lastStep == s {
+		r, err = s.e.exec.Next(context.WithoutCancel(ctx), 1, g.history(vkexec.CountAndPenalise))
+		if err == nil {
+			s.cached = append(s.cached, id)
+		}
+	} else {
+		r, err = s.feed(ctx, []int32{id}, g.tail(), g.history(vkexec.CountAndPenalise))
+	}
+	if err != nil {
+		s.e.lastStep = nil
+		return 0, err
+	}
+	s.e.lastStep = s
+	return g.choose(ctx, r)
+}
+
+// choose takes the device's arg max, or draws from its candidates; where these do not decide, from all logits.
+func (g *generation) choose(ctx context.Context, r *vkexec.Result) (int32, error) {
+	if len(r.IDs) > 0 {
+		return r.IDs[0], nil
+	}
+	c := r.Candidates[0]
+	vocab := g.s.e.exec.Vocab()
+	id, ok := g.sampler.FromCandidates(sampler.Candidates{
+		IDs: c.IDs, Logits: c.Logits, Max: float64(c.Max), LogSumExp: float64(c.LogSumExp), Vocab: vocab,
+	})
+	if ok {
+		return id, nil
+	}
+	logits := make([]float32, vocab)
+	if err := g.s.e.exec.Logits(context.WithoutCancel(ctx), r, 0, logits); err != nil {
+		return 0, err
+	}
+	return g.sampler.SampleProcessed(logits)
+}
+
+func (g *generation) setHistory(ctx context.Context) error {
+	p := g.o.Sampling
+	g.s.e.mu.Lock()
+	defer g.s.e.mu.Unlock()
+	repetition := p.RepetitionPenalty
+	if repetition == 0 {
+		repetition = 1
+	}
+	return g.s.e.exec.SetHistory(ctx, g.s.slot, g.ids, nil, vkexec.Penalties{
+		Repetition: float32(repetition), Presence: float32(p.PresencePenalty), Frequency: float32(p.FrequencyPenalty),
+	})
+}
+
+// emit passes a token on and reports whether the answer is over.
+func (g *generation) emit(id int32, yield func(Token, error) bool) bool {
+	r := &g.s.result
+	r.IDs = append(r.IDs, id)
+	if !g.o.IgnoreEOS && slices.Contains(g.s.e.options.EOS, id) {
+		r.FinishReason = FinishStop
+		g.flush(yield)
+		return true
+	}
+	text, stopped := "", false
+	if g.text != nil {
+		text, stopped = g.stop.push(g.text.Push(id))
+	}
+	if !yield(Token{ID: id, Text: text}, nil) {
+		g.done = true
+		r.FinishReason = FinishInterrupted
+		return true
+	}
+	if stopped {
+		r.FinishReason = FinishStop
+	}
+	return stopped
+}
+
+// flush passes on the text that was held back.
+func (g *generation) flush(yield func(Token, error) bool) {
+	if g.text == nil || g.done || g.stop == nil {
+		return
+	}
+	text, stopped := g.stop.push(g.text.Flush())
+	if !stopped {
+		text += g.stop.rest()
+	}
+	if text != "" {
+		g.done = !yield(Token{ID: -1, Text: text}, nil)
+	}
+}

@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/qwenvk/qwenvk/graph/vkexec"
+)
+
+// Session is one sequence. It is not safe for concurrent use; several sessions are.
+type Session struct {
+	e      *Engine
+	slot   int
+	pages  []uint32
+	cached []int32 // ids whose keys and values the pages hold
+	chunk  int     // rows of a prompt chunk; 0: the engine's
+	closed bool
+	result Result
+}
+
+// Close gives the session's slot and pages back. It may be called twice.
+func (s *Session) Close() {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	s.e.pages = append(s.e.pages, s.pages...)
+	s.e.slots = append(s.e.slots, s.slot)
+	s.pages, s.cached = nil, nil
+}
+
+// Reset forgets the cached tokens, so that the next prompt is computed from its first token.
+func (s *Session) Reset() { s.cached = s.cached[:0] }
+
+// Cached is the number of tokens that the session's cache holds.
+func (s *Session) Cached() int { return len(s.cached) }
+
+// Context is the number of tokens that the session can hold.
+func (s *Session) Context() int { return s.e.options.Context }
+
+// SetChunk makes prompts run in chunks of n tokens at most; 0 leaves the size to the engine.
+func (s *Session) SetChunk(n int) { s.chunk = n }
+
+// reserve claims pages until so many tokens fit.
+func (s *Session) reserve(tokens int) error {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	need := pagesFor(tokens) - len(s.pages)
+	if need > len(s.e.pages) {
+		return fmt.Errorf("BUG: engine: %d pages wanted, %d left", need, len(s.e.pages))
+	}
+	for range need {
+		last := len(s.e.pages) - 1
+		s.pages = append(s.pages, s.e.pages[last])
+		s.e.pages = s.e.pages[:last]
+	}
+	return nil
+}
+
+// fits reports a sequence that the context cannot hold.
+func (s *Session) fits(ids []int32) error {
+	if len(ids) == 0 {
+		return fmt.Errorf("the prompt is empty: give at least one token")
+	}
+	if len(ids) > s.e.options.Context {
+		return fmt.Errorf("the prompt has %d tokens and the context holds %d; shorten it or load the model with a larger context: %w",
+			len(ids), s.e.options.Context, ErrContextFull)
+	}
+	return nil
+}
+
+// common is the number of leading ids that the cache already holds. The last id of a prompt is always computed,
+// since its logits are wanted.
+func (s *Session) common(ids []int32) int {
+	n := 0
+	for n < len(s.cached) && n < len(ids)-1 && s.cached[n] == ids[n] {
+		n++
+	}
+	return n
+}
+
+// feed runs ids behind the cached tokens as one step and adds them to the cache.
+func (s *Session) feed(ctx context.Context, ids []int32, tail vkexec.Tail, h vkexec.History) (*vkexec.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	e := s.e
+	e.lastStep = nil
+	e.exec.SetBlocks(s.slot, s.pages)
+	begin := time.Now()
+	// A step that was submitted is waited for: its cache pages and buffers are in use until then.
+	r, err := e.exec.Run(context.WithoutCancel(ctx), vkexec.Step{IDs: ids, Seqs: []vkexec.Seq{{Slot: s.slot, Rows: len(ids), Start: len(s.cached)}}}, tail, h)
+	if err != nil {
+		return nil, err
+	}
+	e.noteStep(len(ids), time.Since(begin))
+	s.cached = append(s.cached, ids...)
+	return r, nil
+}
+
+// prefill brings the cache to hold exactly ids, in chunks, and ends with the given tail. The engine's lock is taken
+// per chunk, so that other sessions get their turn; it is held when prefill returns without error, and r is valid
+// until it is released.
+func (s *Session) prefill(ctx context.Context, ids []int32, tail vkexec.Tail, h vkexec.History) (r *vkexec.Result, err error) {
+	s.cached = s.cached[:s.common(ids)]
+	for {
+		s.e.mu.Lock()
+		n := min(len(ids)-len(s.cached), s.rows(vkexec.TailNone))
+		last := len(s.cached)+n == len(ids)
+		if last {
+			r, err = s.feed(ctx, ids[len(s.cached):], tail, h)
+		} else {
+			r, err = s.feed(ctx, ids[len(s.cached):len(s.cached)+n], vkexec.TailNone, vkexec.NoHistory)
+		}
+		if err != nil {
+			s.e.mu.Unlock()
+			return nil, err
+		}
+		if last {
+			return r, nil
+		}
+		s.e.mu.Unlock()
+	}
+}
+
+// rows is the number of tokens that one chunk may have.
+func (s *Session) rows(tail vkexec.Tail) int {
+	n := min(s.e.chunk, s.e.exec.MaxRows(tail))
+	if s.chunk > 0 {
+		n = min(n, s.chunk)
+	}
+	return n
+}
+
+// Logits computes the logits of the last token of ids, or with all those of every token, and passes them on row by
+// row, in order. The slice is reused.
+func (s *Session) Logits(ctx context.Context, ids []int32, all bool, emit func(row int, logits []float32) error) error {
+	if err := s.fits(ids); err != nil {
+		return err
+	}
+	if err := s.reserve(len(ids)); err != nil {
+		return err
+	}
+	row := make([]float32, s.e.exec.Vocab())
+	s.Reset()
+	if !all {
+		r, err := s.prefill(ctx, ids, vkexec.TailLogits, vkexec.NoHistory)
+		if err != nil {
+			return err
+		}
+		err = s.e.exec.Logits(ctx, r, 0, row)
+		s.e.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		return emit(len(ids)-1, row)
+	}
+	for len(s.cached) < len(ids) {
+		if err := s.logitsChunk(ctx, ids, row, emit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Session) logitsChunk(ctx context.Context, ids []int32, row []float32, emit func(row int, logits []float32) error) error {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	first := len(s.cached)
+	n := min(len(ids)-first, s.rows(vkexec.TailAllLogits))
+	r, err := s.feed(ctx, ids[first:first+n], vkexec.TailAllLogits, vkexec.NoHistory)
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		if err := s.e.exec.Logits(ctx, r, i, row); err != nil {
+			return err
+		}
+		if err := emit(first+i, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
