@@ -10,8 +10,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-computing="./vk/... ./graph/vkexec/... ./engine/... . ./cmd/qwenvk/..."
-concurrent="./vk/... ./graph/... ./engine/... . ./chat/... ./tokenizer/... ./sampler/... ./loader/..."
+computing=(./vk/... ./graph/vkexec/... ./engine/... . ./cmd/qwenvk/...)
+concurrent=(./vk/... ./graph/... ./engine/... . ./chat/... ./tokenizer/... ./sampler/... ./loader/...)
 
 mkdir -p bin
 go build -o bin/tools/testcount ./internal/cmd/testcount
@@ -22,15 +22,15 @@ export CI=${CI:-true}
 passes() {
 	if [ -n "${QWENVK_TEST_DEVICE:-}" ]; then
 		echo "== device $QWENVK_TEST_DEVICE"
-		go test -json -timeout 30m $computing || true
+		go test -json -timeout 30m "${computing[@]}" || true
 		return
 	fi
 	echo "== lavapipe"
 	scripts/with-driver.sh lavapipe go test -json -timeout 30m ./... || true
 	echo "== swiftshader"
-	scripts/with-driver.sh swiftshader go test -json -timeout 30m $computing || true
+	scripts/with-driver.sh swiftshader go test -json -timeout 30m "${computing[@]}" || true
 	echo "== race, on lavapipe"
-	scripts/with-driver.sh lavapipe go test -json -timeout 30m -race -short $concurrent || true
+	scripts/with-driver.sh lavapipe go test -json -timeout 30m -race -short "${concurrent[@]}" || true
 }
 
 # testcount's exit status is the verdict: it sees every failure, also of a build.
