@@ -25,6 +25,13 @@ type Tensor struct {
 	Data  []byte // part of the bytes given to Parse
 }
 
+// UnsupportedError is about a file that may be sound but that this package cannot read.
+type UnsupportedError struct {
+	Problem string
+}
+
+func (e *UnsupportedError) Error() string { return e.Problem }
+
 // dtypeBytes lists the element types of the format whose elements are whole bytes.
 var dtypeBytes = map[string]int{
 	"BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1,
@@ -34,7 +41,8 @@ var dtypeBytes = map[string]int{
 }
 
 // Parse reads the layout of the file whose bytes are data. The file's tensors point into data.
-// Each error is about the file; it says what is wrong and where.
+// Each error is about the file and says what is wrong and where; it is an *UnsupportedError
+// where the file may be sound.
 func Parse(data []byte) (*File, error) {
 	if len(data) < 8 {
 		return nil, fmt.Errorf("%d bytes are too few for a safetensors file", len(data))
@@ -96,7 +104,7 @@ func compare(a, b uint64) int {
 func (e entry) place(body []byte) (Tensor, error) {
 	size, ok := dtypeBytes[e.dtype]
 	if !ok {
-		return Tensor{}, fmt.Errorf("its type %q is unknown", e.dtype)
+		return Tensor{}, &UnsupportedError{fmt.Sprintf("its type %q is unknown", e.dtype)}
 	}
 	if e.begin > e.end || e.end > uint64(len(body)) {
 		return Tensor{}, fmt.Errorf("its offsets %d to %d are not inside the %d bytes of tensors", e.begin, e.end, len(body))
