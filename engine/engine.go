@@ -73,6 +73,13 @@ func (e *Engine) Stats() vkexec.Stats {
 	return e.exec.Stats()
 }
 
+// Profile returns the executor's times by operation since the last call.
+func (e *Engine) Profile() []vkexec.OpTime {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.exec.Profile()
+}
+
 // minChunk is the smallest chunk that slow steps are cut to: below it the weights are read too often.
 const minChunk = 32
 

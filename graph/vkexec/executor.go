@@ -51,6 +51,7 @@ type Executor struct {
 	plans     map[planKey]*Plan
 	clock     uint64
 	stats     Stats
+	times     profile
 }
 
 // Stats counts what an executor did since it was made.
@@ -73,7 +74,7 @@ func New(ctx context.Context, dev *vk.Device, g *graph.Graph, source Source, o O
 	}
 	e := &Executor{
 		dev: dev, model: g, options: o,
-		graphs: map[graph.Options]*graph.Graph{}, pipelines: map[string]*vk.Pipeline{}, plans: map[planKey]*Plan{},
+		graphs: map[graph.Options]*graph.Graph{}, pipelines: map[string]*vk.Pipeline{}, plans: map[planKey]*Plan{}, times: profile{},
 	}
 	if err := e.place(ctx, source); err != nil {
 		e.Close()

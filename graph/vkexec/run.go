@@ -105,6 +105,13 @@ func (e *Executor) run(ctx context.Context, key planKey) (*Result, error) {
 	e.stats.Submits++
 	e.stats.Dispatches += uint64(counts.Dispatches)
 	e.stats.Barriers += uint64(counts.Barriers)
+	if e.options.Profile {
+		ns, err := p.commands.Timestamps()
+		if err != nil {
+			return nil, err
+		}
+		e.times.note(p.stages, ns)
+	}
 	return e.result(p)
 }
 

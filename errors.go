@@ -1,0 +1,37 @@
+package qwenvk
+
+import (
+	"github.com/qwenvk/qwenvk/engine"
+	"github.com/qwenvk/qwenvk/graph/vkexec"
+	"github.com/qwenvk/qwenvk/loader"
+	"github.com/qwenvk/qwenvk/model"
+	"github.com/qwenvk/qwenvk/vk"
+)
+
+// Errors that programs branch on, for errors.Is.
+var (
+	// ErrNoLoader: the machine has no Vulkan loader (libvulkan.so.1, vulkan-1.dll, libMoltenVK).
+	ErrNoLoader = vk.ErrNoLoader
+	// ErrNoDevice: no Vulkan device, or none of that name.
+	ErrNoDevice = vk.ErrNoDevice
+	// ErrOutOfMemory: weights, cache or scratch do not fit the device.
+	ErrOutOfMemory = vk.ErrOutOfMemory
+	// ErrDeviceLost: the driver gave the device up; close everything and open it again.
+	ErrDeviceLost = vk.ErrDeviceLost
+	// ErrNotFound: no file or folder of that name.
+	ErrNotFound = loader.ErrNotFound
+	// ErrCorrupt: the file is no model, or damaged.
+	ErrCorrupt = loader.ErrCorrupt
+	// ErrUnsupportedFormat: a file format or tensor type that this version does not read.
+	ErrUnsupportedFormat = loader.ErrUnsupportedModel
+	// ErrUnsupportedModel: an architecture or a setting that this version does not compute.
+	ErrUnsupportedModel = model.ErrUnsupported
+	// ErrWeights: tensors are missing or have the wrong shape.
+	ErrWeights = model.ErrWeights
+	// ErrContextFull: the prompt is longer than the context.
+	ErrContextFull = engine.ErrContextFull
+	// ErrNoSlot: all sessions that the model was loaded for are in use.
+	ErrNoSlot = engine.ErrNoSlot
+	// ErrNotFinite: a logit is not a number.
+	ErrNotFinite = vkexec.ErrNotFinite
+)

@@ -1,0 +1,104 @@
+package qwenvk
+
+import (
+	"errors"
+	"io"
+
+	"github.com/qwenvk/qwenvk/graph"
+	"github.com/qwenvk/qwenvk/graph/vkexec"
+	"github.com/qwenvk/qwenvk/loader"
+	"github.com/qwenvk/qwenvk/model"
+)
+
+// Info describes a model.
+type Info struct {
+	Name, Architecture, Format string
+	Type                       string // what most of its weights are stored as: "Q4_0"
+	Params                     int64  // weights; a tied embedding counts once
+	WeightBytes                int64  // of the weights on the device
+	FileBytes                  int64  // of the tensors in the file
+	Layers, Hidden, Heads      int
+	KVHeads, HeadDim           int
+	Intermediate, Vocab        int
+	Tied                       bool // the output head is the embedding
+	TrainedContext             int
+	Context                    int            // of this load; 0 for Inspect
+	TensorTypes                map[string]int // tensors by type
+	Memory                     Memory
+	FLOPsPerToken              int64 // multiply-adds of the weights, times two; attention comes on top
+	BytesPerToken              int64 // of weights that one decode step reads
+	KVBytesPerToken            int64 // of f16 cache that one token adds
+}
+
+// Memory is what a loaded model takes on the device, in bytes.
+type Memory struct{ Weights, KV, Scratch uint64 }
+
+func describeModel(c *loader.Checkpoint, m *model.Model) Info {
+	cfg := m.Config
+	info := Info{
+		Name: c.Name(), Architecture: c.Architecture(), Format: c.Format(), Params: m.Params,
+		WeightBytes: int64(vkexec.WeightBytes(m.Graph)), FileBytes: c.TotalBytes(),
+		Layers: cfg.Layers, Hidden: cfg.Hidden, Heads: cfg.Heads, KVHeads: cfg.KVHeads, HeadDim: cfg.HeadDim,
+		Intermediate: cfg.Intermediate, Vocab: cfg.Vocab, Tied: cfg.Tied, TrainedContext: cfg.ContextLength,
+		TensorTypes:     map[string]int{},
+		KVBytesPerToken: int64(2 * cfg.Layers * cfg.KVHeads * cfg.HeadDim * 2),
+	}
+	var most int64
+	for _, t := range c.TypeCounts() {
+		info.TensorTypes[t.Type.String()] = t.Tensors
+		if t.Bytes > most {
+			most, info.Type = t.Bytes, t.Type.String()
+		}
+	}
+	for _, n := range graph.Compile(m.Graph, graph.Options{Output: graph.LastLogits, OneRowEach: true}).Nodes {
+		if n.Op == graph.OpMatMul {
+			info.FLOPsPerToken += 2 * int64(n.Pack.Rows()) * int64(n.Pack.Cols())
+			info.BytesPerToken += int64(n.Pack.Rows()) * int64(n.Pack.Layout().RowBytes(n.Pack.Cols()))
+		}
+	}
+	return info
+}
+
+// Inspection is a model file read without a device.
+type Inspection struct {
+	Info  Info
+	graph *graph.Graph
+}
+
+// Inspect reads what a model file says of itself. It needs no Vulkan device; options other than Quant, Group,
+// ZeroPoint and Store are not looked at.
+func Inspect(path string, o LoadOptions) (*Inspection, error) {
+	c, err := loader.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return inspect(c, o)
+}
+
+// InspectGGUF is Inspect for a GGUF file in memory.
+func InspectGGUF(name string, data []byte, o LoadOptions) (*Inspection, error) {
+	c, err := loader.OpenGGUF(name, data)
+	if err != nil {
+		return nil, err
+	}
+	return inspect(c, o)
+}
+
+func inspect(c *loader.Checkpoint, o LoadOptions) (i *Inspection, err error) {
+	defer func() { err = errors.Join(err, c.Close()) }()
+	mo, _, err := o.storage()
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.New(c, mo)
+	if err != nil {
+		return nil, err
+	}
+	return &Inspection{Info: describeModel(c, m), graph: m.Graph}, nil
+}
+
+// WriteGraph writes the compiled graph of a decode step as "text", "dot" (Graphviz) or "json".
+func (i *Inspection) WriteGraph(w io.Writer, format string) error {
+	g := graph.Compile(i.graph, graph.Options{Output: graph.LastLogits, OneRowEach: true})
+	return g.Print(w, format, nil)
+}

@@ -1,0 +1,208 @@
+package qwenvk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/qwenvk/qwenvk/chat"
+	"github.com/qwenvk/qwenvk/engine"
+	"github.com/qwenvk/qwenvk/graph/vkexec"
+	"github.com/qwenvk/qwenvk/loader"
+	"github.com/qwenvk/qwenvk/model"
+	"github.com/qwenvk/qwenvk/quant"
+	"github.com/qwenvk/qwenvk/tokenizer"
+	"github.com/qwenvk/qwenvk/vk"
+)
+
+// LoadOptions say how a model lies on the device. The zero value keeps the file's own types.
+type LoadOptions struct {
+	Context   int    // tokens per session; 0: the smallest of the trained context, 8192 and what fits
+	Sessions  int    // sequences with a cache at the same time; 0: 1
+	Quant     string // "", "none", "int8", "int4": for linear layers that the file stores in 16 or 32 bits
+	Group     int    // elements that share a scale: 32 or 128; 0: 32
+	ZeroPoint bool   // asymmetric groups
+	KV        string // "", "f16", "f32": type of the KV cache
+	Store     string // "", "f32", "f16", "bf16": type of the weights that stay unquantised
+	Template  string // chat template to use instead of the model's own
+	Threads   int    // host threads for conversions; 0: all cores
+	Chunk     int    // tokens of a prompt that are computed at a time, at most; 0: chosen for the device
+	Progress  func(Progress)
+}
+
+// Progress tells how far a load is.
+type Progress struct {
+	Done, Total int64 // bytes of weights on the device
+	What        string
+}
+
+// Model is a checkpoint on the device. It is safe for concurrent use.
+type Model struct {
+	runtime    *Runtime
+	checkpoint *loader.Checkpoint
+	model      *model.Model
+	tok        *tokenizer.Tokenizer
+	template   *chat.Template
+	exec       *vkexec.Executor
+	engine     *engine.Engine
+	info       Info
+	loadTime   time.Duration
+}
+
+// Load reads a .gguf file or a folder in Hugging Face layout and uploads its weights. Errors: [ErrNotFound],
+// [ErrCorrupt], [ErrUnsupportedFormat], [ErrUnsupportedModel], [ErrWeights], [ErrOutOfMemory].
+func (r *Runtime) Load(ctx context.Context, path string, o LoadOptions) (*Model, error) {
+	c, err := loader.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return r.load(ctx, c, o)
+}
+
+// LoadGGUF is Load for a GGUF file in memory.
+func (r *Runtime) LoadGGUF(ctx context.Context, name string, data []byte, o LoadOptions) (*Model, error) {
+	c, err := loader.OpenGGUF(name, data)
+	if err != nil {
+		return nil, err
+	}
+	return r.load(ctx, c, o)
+}
+
+func (r *Runtime) load(ctx context.Context, c *loader.Checkpoint, o LoadOptions) (*Model, error) {
+	m := &Model{runtime: r, checkpoint: c}
+	if err := m.load(ctx, o); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+func (m *Model) load(ctx context.Context, o LoadOptions) error {
+	begin := time.Now()
+	mo, kv, err := o.storage()
+	if err != nil {
+		return err
+	}
+	if m.model, err = model.New(m.checkpoint, mo); err != nil {
+		return err
+	}
+	if m.tok, m.template, err = readText(m.checkpoint, o.Template); err != nil {
+		return err
+	}
+	size, err := m.runtime.fit(m.model, kv, o)
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.checkpoint.Name(), err)
+	}
+	threads := o.Threads
+	if threads <= 0 {
+		threads = runtime.NumCPU()
+	}
+	m.exec, err = vkexec.New(ctx, m.runtime.device, m.model.Graph, m.source, vkexec.Options{
+		Context: size.context, Slots: o.Sessions, MaxRows: o.Chunk, KV: kv, Threads: threads,
+		FuseNorm: m.runtime.device.Caps().Type != vk.Software,
+		Profile:  m.runtime.options.Profile, Disable: m.runtime.disabled,
+		Progress: func(done, total uint64) {
+			if o.Progress != nil {
+				o.Progress(Progress{Done: int64(done), Total: int64(total), What: m.checkpoint.Name()})
+			}
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.checkpoint.Name(), err)
+	}
+	m.engine = engine.New(m.exec, m.tok, engine.Options{
+		Context: size.context, Slots: o.Sessions, EOS: m.EOS(), MaxStep: m.runtime.maxStep(),
+	})
+	m.info = describeModel(m.checkpoint, m.model)
+	m.info.Context = size.context
+	m.info.Memory.Weights, m.info.Memory.KV, m.info.Memory.Scratch = m.exec.Memory()
+	m.loadTime = time.Since(begin)
+	return nil
+}
+
+// maxStep keeps the steps of a card clear of the watchdogs that reset it after two seconds and more.
+func (r *Runtime) maxStep() time.Duration {
+	if r.device.Caps().Type == vk.Software {
+		return 0
+	}
+	return 500 * time.Millisecond
+}
+
+// storage translates the options' words.
+func (o LoadOptions) storage() (mo model.Options, kv vkexec.KVType, err error) {
+	group := o.Group
+	if group == 0 {
+		group = 32
+	}
+	switch o.Quant {
+	case "", "none":
+	case "int8":
+		mo.Quantise = quant.Scheme{Bits: 8, Group: group, Zero: o.ZeroPoint}
+	case "int4":
+		mo.Quantise = quant.Scheme{Bits: 4, Group: group, Zero: o.ZeroPoint}
+	default:
+		return mo, "", fmt.Errorf("quantisation %q does not exist: use none, int8 or int4", o.Quant)
+	}
+	switch o.KV {
+	case "", "f16":
+		kv = "f16"
+	case "f32":
+		kv = "f32"
+	default:
+		return mo, "", fmt.Errorf("KV cache type %q does not exist in this version: use f16 or f32", o.KV)
+	}
+	stores := map[string]quant.Type{"f32": quant.F32, "f16": quant.F16, "bf16": quant.BF16}
+	if o.Store != "" {
+		t, ok := stores[o.Store]
+		if !ok {
+			return mo, "", fmt.Errorf("storage type %q does not exist: use f32, f16 or bf16", o.Store)
+		}
+		mo.Store = &t
+	}
+	return mo, kv, nil
+}
+
+// source hands the executor a tensor of the checkpoint.
+func (m *Model) source(name string) (vkexec.Tensor, error) {
+	t, ok := m.checkpoint.Tensor(name)
+	if !ok {
+		return vkexec.Tensor{}, fmt.Errorf("tensor %s is missing: %w", name, ErrWeights)
+	}
+	return vkexec.Tensor{Type: t.Type, Rows: t.Rows, Cols: t.Cols, Data: t.Data}, nil
+}
+
+// Tokenizer is the model's tokenizer.
+func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }
+
+// ChatTemplate is the model's chat template; nil if it has none.
+func (m *Model) ChatTemplate() *chat.Template { return m.template }
+
+// EOS are the ids that end an answer.
+func (m *Model) EOS() []int32 {
+	var ids []int32
+	for _, id := range m.model.Config.EOS {
+		ids = append(ids, int32(id))
+	}
+	return ids
+}
+
+// Info describes the model.
+func (m *Model) Info() Info { return m.info }
+
+// LoadTime is how long Load took.
+func (m *Model) LoadTime() time.Duration { return m.loadTime }
+
+// Close gives the weights and caches back. Sessions of the model must be closed.
+func (m *Model) Close() error {
+	if m.exec != nil {
+		m.exec.Close()
+		m.exec = nil
+	}
+	if m.checkpoint != nil {
+		err := m.checkpoint.Close()
+		m.checkpoint = nil
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+package qwenvk
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/qwenvk/qwenvk/vk"
+)
+
+// Options choose and configure the device. The zero value opens the best device of the machine.
+type Options struct {
+	Device   string   // index, UUID or part of the name; "": discrete before integrated before software
+	Tier     *int     // use no capability group above this one (0..4); nil: all that the device has
+	Disable  []string // names of kernels or capabilities that must not be used, such as "float16" or "mul_mat_vec"
+	Validate bool     // validation layer with synchronization checks; see Runtime.Messages
+	CacheDir string   // of compiled pipelines; "": the user's cache folder, "none": no cache
+	Profile  bool     // time every dispatch; see Session.Profile
+	Log      *slog.Logger
+
+	faults *vk.Faults // injected by tests
+	mask   *vk.Mask   // further limits, set by tests
+}
+
+// Device describes a Vulkan device of the machine.
+type Device struct {
+	Index         int
+	Name          string
+	Type          string // "discrete", "integrated", "virtual", "software"
+	Driver        string
+	DriverVersion string
+	APIVersion    string
+	UUID          string
+	VendorID      uint32
+	MemoryBytes   uint64
+	FreeBytes     uint64 // as the driver estimates it
+	Tier          int    // highest kernel group that the device can run
+	TierReason    string // what decides it
+	Default       bool   // chosen when no device is named
+}
+
+// Software reports a device that computes on the CPU.
+func (d Device) Software() bool { return d.Type == vk.Software.String() }
+
+// Runtime is an open device. It is safe for concurrent use.
+type Runtime struct {
+	instance *vk.Instance
+	device   *vk.Device
+	info     Device
+	options  Options
+	log      *slog.Logger
+}
+
+// Open finds the machine's Vulkan devices and opens one. Errors: [ErrNoLoader], [ErrNoDevice], and those of the
+// options.
+func Open(o Options) (*Runtime, error) {
+	log := o.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	in, err := vk.Open(vk.Options{Validation: o.Validate, Log: log, Faults: o.faults})
+	if err != nil {
+		return nil, err
+	}
+	r := &Runtime{instance: in, options: o, log: log}
+	if err := r.open(); err != nil {
+		return nil, errors.Join(err, in.Close())
+	}
+	return r, nil
+}
+
+func (r *Runtime) open() error {
+	p, err := r.instance.Choose(r.options.Device)
+	if err != nil {
+		return err
+	}
+	mask, err := r.capsMask()
+	if err != nil {
+		return err
+	}
+	r.device, err = r.instance.NewDevice(p, vk.DeviceOptions{
+		Mask: mask, CacheDir: cacheDir(r.options.CacheDir, r.log), Log: r.log, Faults: r.options.faults,
+	})
+	if err != nil {
+		return err
+	}
+	r.info = r.describe(p)
+	return nil
+}
+
+// capsMask hides what the options forbid.
+func (r *Runtime) capsMask() (*vk.Mask, error) {
+	mask := vk.Mask{MaxTier: -1}
+	if r.options.mask != nil {
+		mask = *r.options.mask
+	}
+	if t := r.options.Tier; t != nil {
+		if *t < 0 || *t > 4 {
+			return nil, fmt.Errorf("tier %d does not exist: use 0 to 4", *t)
+		}
+		mask.MaxTier = *t
+	}
+	for _, name := range r.options.Disable {
+		mask.Hide = append(mask.Hide, vk.Capability(strings.TrimSpace(name)))
+	}
+	return &mask, nil
+}
+
+// disabled reports kernels that must run in their group 0 form.
+func (r *Runtime) disabled(kernel string) bool {
+	return slices.ContainsFunc(r.options.Disable, func(name string) bool { return strings.TrimSpace(name) == kernel })
+}
+
+// cacheDir is where compiled pipelines are kept; "" for nowhere.
+func cacheDir(option string, log *slog.Logger) string {
+	switch option {
+	case "none":
+		return ""
+	case "":
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			log.Debug("no pipeline cache", "err", err)
+			return ""
+		}
+		return filepath.Join(dir, "qwenvk")
+	}
+	return option
+}
+
+// Devices lists the machine's devices.
+func (r *Runtime) Devices() []Device { return describeAll(r.instance) }
+
+// ListDevices lists the machine's devices without opening one.
+func ListDevices(o Options) (devices []Device, err error) {
+	log := o.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	in, err := vk.Open(vk.Options{Log: log})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	return describeAll(in), nil
+}
+
+func describeAll(in *vk.Instance) []Device {
+	best, _ := in.Choose("") // no device: nothing is marked
+	var devices []Device
+	for _, p := range in.Devices() {
+		d := describe(p)
+		d.Default = p == best
+		devices = append(devices, d)
+	}
+	return devices
+}
+
+func (r *Runtime) describe(p *vk.PhysicalDevice) Device {
+	d := describe(p)
+	d.Tier, d.TierReason = r.device.Caps().Tier()
+	if best, err := r.instance.Choose(""); err == nil {
+		d.Default = p == best
+	}
+	return d
+}
+
+func describe(p *vk.PhysicalDevice) Device {
+	c := &p.Caps
+	d := Device{
+		Index: c.Index, Name: c.Name, Type: c.Type.String(), Driver: c.DriverName, DriverVersion: c.DriverInfo,
+		APIVersion: version(c.APIVersion), UUID: c.UUIDString(), VendorID: c.VendorID,
+		MemoryBytes: c.DeviceBytes, FreeBytes: c.FreeBytes,
+	}
+	d.Tier, d.TierReason = c.Tier()
+	return d
+}
+
+// version writes a Vulkan API version as major.minor.patch (Vulkan specification, section "Version Numbers").
+func version(v uint32) string { return fmt.Sprintf("%d.%d.%d", v>>22&0x7f, v>>12&0x3ff, v&0xfff) }
+
+// Device is the device that the runtime opened.
+func (r *Runtime) Device() Device { return r.info }
+
+// Messages are the validation layer's messages so far; a correct program has none. Nil without Options.Validate.
+func (r *Runtime) Messages() []string { return r.instance.Messages() }
+
+// Close saves the pipeline cache and gives the device back. The error names objects that are still alive.
+func (r *Runtime) Close() error {
+	var errs []error
+	if r.device != nil {
+		if err := r.device.SaveCache(); err != nil {
+			r.log.Warn("the pipeline cache could not be written; the next start compiles again", "err", err)
+		}
+		errs = append(errs, r.device.Close())
+		r.device = nil
+	}
+	if r.instance != nil {
+		errs = append(errs, r.instance.Close())
+		r.instance = nil
+	}
+	return errors.Join(errs...)
+}

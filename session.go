@@ -1,0 +1,140 @@
+package qwenvk
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/qwenvk/qwenvk/engine"
+	"github.com/qwenvk/qwenvk/graph/vkexec"
+	"github.com/qwenvk/qwenvk/sampler"
+)
+
+// GenerateOptions say how an answer is drawn and when it ends.
+type GenerateOptions struct {
+	Sampling  sampler.Params
+	MaxTokens int      // 0: until the context is full
+	Stop      []string // texts that end the answer and are not part of it
+	IgnoreEOS bool     // go on behind an end token
+}
+
+// Token is one generated token and the text that it completes. The end token is not yielded; text that was held back
+// at the end comes with ID -1.
+type Token struct {
+	ID   int32
+	Text string
+}
+
+// Result describes a finished answer.
+type Result struct {
+	FinishReason string  // "stop", "length" or "interrupted"
+	IDs          []int32 // generated ids, an end token included
+	Usage        Usage
+	Timings      Timings
+	Counts       Counts
+}
+
+// Usage counts tokens.
+type Usage struct {
+	PromptTokens     int // of the whole prompt
+	CachedTokens     int // of those, found in the session's cache
+	CompletionTokens int // generated, an end token included
+}
+
+// Timings are wall times in milliseconds, and tokens per second.
+type Timings struct {
+	PrefillMS, FirstTokenMS, DecodeMS float64
+	PrefillTPS, DecodeTPS             float64
+	HostMicrosPerToken                float64 // of a decode step, outside the wait for the device
+}
+
+// Counts are exact figures of one decode step.
+type Counts struct {
+	Dispatches, Barriers uint64
+	Submits              float64
+}
+
+// Session is one sequence of tokens with its cache. It is not safe for concurrent use; several sessions are.
+type Session struct {
+	model *Model
+	s     *engine.Session
+}
+
+// NewSession claims one of the sequences that the model was loaded for. Error: [ErrNoSlot].
+func (m *Model) NewSession() (*Session, error) {
+	s, err := m.engine.NewSession()
+	if err != nil {
+		return nil, err
+	}
+	return &Session{model: m, s: s}, nil
+}
+
+// Generate continues ids, the whole prompt. What the session's cache already holds of it is not computed again.
+//
+// Cancelling ctx ends the answer within one token, without an error: see Result.FinishReason. Errors:
+// [ErrContextFull], [ErrDeviceLost], [ErrNotFinite].
+func (s *Session) Generate(ctx context.Context, ids []int32, o GenerateOptions) iter.Seq2[Token, error] {
+	return func(yield func(Token, error) bool) {
+		for t, err := range s.s.Generate(ctx, ids, engine.GenerateOptions(o)) {
+			if !yield(Token(t), err) {
+				return
+			}
+		}
+	}
+}
+
+// Result describes the last Generate.
+func (s *Session) Result() Result {
+	r := s.s.Result()
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	out := Result{
+		FinishReason: string(r.FinishReason), IDs: r.IDs,
+		Usage:   Usage{PromptTokens: r.PromptTokens, CachedTokens: r.CachedTokens, CompletionTokens: len(r.IDs)},
+		Timings: Timings{PrefillMS: ms(r.Prefill), FirstTokenMS: ms(r.FirstToken), DecodeMS: ms(r.Decode)},
+		Counts:  Counts{Dispatches: r.Dispatches, Barriers: r.Barriers, Submits: r.SubmitsPerDecode},
+	}
+	if r.Prefill > 0 {
+		out.Timings.PrefillTPS = float64(r.PromptTokens-r.CachedTokens) / r.Prefill.Seconds()
+	}
+	if r.Decode > 0 && r.DecodeSteps > 0 {
+		out.Timings.DecodeTPS = float64(r.DecodeSteps) / r.Decode.Seconds()
+		out.Timings.HostMicrosPerToken = float64((r.Decode - r.DecodeWait).Microseconds()) / float64(r.DecodeSteps)
+	}
+	return out
+}
+
+// LogitsOptions choose the rows of Session.Logits.
+type LogitsOptions struct {
+	All   bool // every token's logits, not only the last one's
+	Chunk int  // tokens computed at a time, at most; 0: chosen for the device
+}
+
+// Logits computes the logits behind ids and passes them to emit row by row: row is the position in ids, logits has
+// one value per token of the vocabulary and is reused.
+func (s *Session) Logits(ctx context.Context, ids []int32, o LogitsOptions, emit func(row int, logits []float32) error) error {
+	if o.Chunk < 0 {
+		return fmt.Errorf("chunks of %d tokens are not possible", o.Chunk)
+	}
+	s.s.SetChunk(o.Chunk)
+	defer s.s.SetChunk(0)
+	return s.s.Logits(ctx, ids, o.All, emit)
+}
+
+// Reset forgets the cache: the next prompt is computed from its first token.
+func (s *Session) Reset() { s.s.Reset() }
+
+// Context is the number of tokens that the session can hold.
+func (s *Session) Context() int { return s.s.Context() }
+
+// OpTime is the time that one kind of operation took on the device.
+type OpTime = vkexec.OpTime
+
+// Profile returns the device time by operation since the last call, longest first. It needs Options.Profile.
+func (s *Session) Profile() []OpTime { return s.model.engine.Profile() }
+
+// Close gives the session's place back.
+func (s *Session) Close() error {
+	s.s.Close()
+	return nil
+}
