@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Compiles every row of the kernel table (shaders/kernels.go) to SPIR-V in shaders/spv, which is committed: building and
+# running this project needs no shader compiler.
+#
+#   compile_shaders.sh           compile all, remove files that no row names any more
+#   compile_shaders.sh --check   compile into a temporary folder and compare byte for byte with shaders/spv
+#   compile_shaders.sh --setup   only fetch the compiler
+#
+# The compiler is pinned, because another version gives other bytes and other speed: glslc and spirv-tools of Debian
+# trixie, unpacked with their own C library into a private folder ($QWENVK_TOOLS, by default ~/.cache/qwenvk/tools).
+# Nothing is installed on the system.
+set -euo pipefail
+cd "$(dirname "$0")"
+. ./debian.sh
+cd ..
+
+glslc_pin="shaderc 2025.2-1"
+spirv_pin="SPIRV-Tools v2025.1"
+tools=$tools_dir/shader-tools
+
+# setup_tools fetches the compiler and keeps of it the three programs and the libraries that they load.
+setup_tools() {
+	[ ! -f "$tools/complete" ] || return 0
+	command -v apt-get >/dev/null ||
+		die "the pinned shader compiler comes from Debian's archive, and there is no apt-get here: run this on a Debian machine"
+	say "fetching the shader compiler into $tools"
+	mkdir -p "$tools_dir"
+	local work root loader
+	work=$(mktemp -d "$tools_dir/shader-tools.XXXXXX")
+	private_debs "$work/root" trixie glslc spirv-tools
+	root=$(dirname "$(find "$work/root/usr/lib" -name 'ld-linux-*.so.*' | head -n 1)")
+	loader=$(basename "$root"/ld-linux-*.so.*)
+	mkdir -p "$work/keep/bin" "$work/keep/lib"
+	cp -L "$root/$loader" "$work/keep/lib/"
+	for program in glslc spirv-opt spirv-val spirv-dis; do
+		cp "$work/root/usr/bin/$program" "$work/keep/bin/"
+		"$root/$loader" --library-path "$root" --list "$work/root/usr/bin/$program" | awk '$3 ~ /^\// { print $3 }' |
+			while read -r so; do cp -Ln "$so" "$work/keep/lib/"; done
+	done
+	touch "$work/keep/complete"
+	rm -rf "$tools"
+	mv "$work/keep" "$tools"
+	rm -rf "$work"
+}
+
+# tool PROGRAM ARGS...: runs one of them under the C library it was built for.
+tool() {
+	local program=$1
+	shift
+	"$tools"/lib/ld-linux-*.so.* --library-path "$tools/lib" "$tools/bin/$program" "$@"
+}
+
+check_pins() {
+	tool glslc --version | grep -qF "$glslc_pin" ||
+		die "glslc in $tools is not $glslc_pin but $(tool glslc --version | head -n 1): remove the folder, or move the pin and recompile everything"
+	tool spirv-opt --version 2>&1 | grep -qF "$spirv_pin" ||
+		die "spirv-opt in $tools is not $spirv_pin but $(tool spirv-opt --version 2>&1 | head -n 1): remove the folder, or move the pin and recompile everything"
+}
+
+# compile OUT SOURCE DEFINES...: one variant. Names are kept: reflection compares them with the Go structs.
+compile() {
+	local out=$1 source=$2
+	shift 2
+	tool glslc --target-env=vulkan1.1 -Werror -fshader-stage=compute -I shaders "$@" -o "$out.tmp" "shaders/$source"
+	tool spirv-opt --target-env=vulkan1.1 -O "$out.tmp" -o "$out"
+	rm "$out.tmp"
+	tool spirv-val --target-env vulkan1.1 "$out"
+}
+
+case ${1:-} in
+"" | --check) ;;
+--setup) setup_tools; check_pins; exit ;;
+--one) # internal: one line of the list, as a process of its own
+	# shellcheck disable=SC2086 # the defines are words
+	set -- "$2" $3
+	file=$1
+	shift
+	compile "$file" "$@"
+	exit
+	;;
+*) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "scripts/$(basename "$0")"; exit 2 ;;
+esac
+
+setup_tools
+check_pins
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+go run ./shaders/internal/variants >"$work/list"
+while read -r file rest; do printf '%s\0%s\0' "$work/$file" "$rest"; done <"$work/list" |
+	xargs -0 -n 2 -P "$(nproc)" scripts/compile_shaders.sh --one || die "not every shader compiled: see the messages above"
+
+if [ "${1:-}" = --check ]; then
+	diff -rq "$work" shaders/spv -x list -x README.md ||
+		die "shaders/spv is not what the sources give: run scripts/compile_shaders.sh and commit the result"
+	exit
+fi
+mkdir -p shaders/spv
+for old in shaders/spv/*.spv; do
+	[ -f "$work/${old##*/}" ] || rm -f "$old"
+done
+for new in "$work"/*.spv; do
+	cmp -s "$new" "shaders/spv/${new##*/}" || mv "$new" shaders/spv/
+done

@@ -1,0 +1,264 @@
+#version 450
+// attention: causal grouped-query attention over the paged cache, one pass with a running softmax (FlashAttention,
+// Dao et al. 2022): no [tokens, context] matrix exists.
+//
+// The GQA query heads of a key head and the tokens of a sequence are packed: packed row r is head r%GQA of the group and
+// token r/GQA of the sequence, so that each key and value is read once for all rows of a workgroup.
+// Work: one workgroup per BR packed rows, key head and split: grid (ceil(max rows·GQA/BR), KVHeads·Splits, sequences).
+// It walks over the pages p ≡ split (mod Splits) that the bound cache holds, up to its last visible position. Per page:
+//
+//   scores   LANES invocations share a key, each sums q·k over its slices of D for all rows
+//   softmax  8 invocations share a row, 4 keys each: new maximum, probabilities, correction of what was summed before
+//   values   the invocations cover D in pieces of 4, GROUPS times over; each group sums its keys for all rows
+//
+// A row's result depends on LOCAL_SIZE and HEAD_DIM, never on BR or on the rows beside it. Cached positions that no row
+// sees are never used: they may hold anything, NaN included.
+//
+// LOCAL_SIZE is 32, 64, 128 or 256. Shared memory, bytes: 4·BR·(HEAD_DIM + LOCAL_SIZE + 32 + 11).
+#extension GL_GOOGLE_include_directive : require
+#include "prelude.glsl"
+#include "half.glsl"
+#include "step.glsl"
+
+layout(constant_id = 1) const uint HEAD_DIM = 128; // a multiple of 4, at most 256
+layout(constant_id = 2) const uint BR = 4;
+layout(constant_id = 3) const uint GQA = 1;
+layout(constant_id = 4) const uint PARTIAL = 0;
+
+layout(std430, binding = 0) readonly buffer Q { vec4 q[]; };       // [Rows][Heads·D/4]
+#ifdef KV_F16
+layout(std430, binding = 1) readonly buffer K { uvec2 k_cache[]; }; // [Pages][KVHeads][PAGE_TOKENS][D/4]
+layout(std430, binding = 2) readonly buffer V { uvec2 v_cache[]; };
+#else
+layout(std430, binding = 1) readonly buffer K { vec4 k_cache[]; };
+layout(std430, binding = 2) readonly buffer V { vec4 v_cache[]; };
+#endif
+layout(std430, binding = 3) readonly buffer StepBuffer { uint step_words[]; };
+layout(std430, binding = 4) writeonly buffer Out { float result[]; }; // [Rows][Heads·D], PARTIAL: [parts][Rows][Heads][D]
+layout(std430, binding = 5) writeonly buffer ML { vec2 ml[]; };       // PARTIAL: [parts][Rows][Heads]{maximum, sum}
+
+layout(push_constant) uniform Push {
+    uint Rows, Heads, KVHeads;
+    uint SeqsAt, BlocksAt, MaxBlocks;
+    uint FirstPage, Pages;
+    uint Splits;
+    uint Part;
+    float Scale;
+} push;
+
+const uint QUADS = HEAD_DIM / 4;
+const uint LANES = LOCAL_SIZE / PAGE_TOKENS;          // per key
+const uint SPAN = QUADS < LOCAL_SIZE ? QUADS : LOCAL_SIZE; // invocations of a group
+const uint GROUPS = LOCAL_SIZE / SPAN;                // of invocations that cover D
+const uint PIECES = (QUADS + SPAN - 1) / SPAN;        // quads of D per invocation
+const uint GROUP_KEYS = (PAGE_TOKENS + GROUPS - 1) / GROUPS;
+const uint ROW_THREADS = 8;
+const uint ROW_KEYS = PAGE_TOKENS / ROW_THREADS;
+const uint ROW_STEP = LOCAL_SIZE / ROW_THREADS;       // rows that the softmax treats at once
+const uint ROW_TURNS = (BR + ROW_STEP - 1) / ROW_STEP;
+#define NONE uintBitsToFloat(0xff800000u) // -Inf
+
+shared vec4 rows[BR * QUADS];             // q·Scale; at the end the sums over the groups
+shared float scores[BR * LOCAL_SIZE];     // [row][key][lane]
+shared float probability[PAGE_TOKENS * BR]; // [key][row]
+shared float correction[BR];
+shared float row_max[BR];
+shared float row_sum[BR];
+shared float row_parts[BR * ROW_THREADS]; // per invocation of a row: maxima, at the end sums
+
+vec4 key_quad(uint i) {
+#ifdef KV_F16
+    return vec4(f16x2_to_f32(k_cache[i].x), f16x2_to_f32(k_cache[i].y));
+#else
+    return k_cache[i];
+#endif
+}
+
+vec4 value_quad(uint i) {
+#ifdef KV_F16
+    return vec4(f16x2_to_f32(v_cache[i].x), f16x2_to_f32(v_cache[i].y));
+#else
+    return v_cache[i];
+#endif
+}
+
+void main() {
+    uint t = gl_LocalInvocationIndex;
+    uint kv_head = gl_WorkGroupID.y / push.Splits;
+    uint split = gl_WorkGroupID.y % push.Splits;
+    Sequence seq = SEQUENCE(step_words, push.SeqsAt, gl_WorkGroupID.z);
+    uint first = gl_WorkGroupID.x * BR;
+    uint packed_rows = seq.rows * GQA;
+    if (first >= packed_rows) {
+        return;
+    }
+    uint count = min(BR, packed_rows - first);
+    uint last_position = seq.start + (first + count - 1) / GQA;
+
+    for (uint i = t; i < BR * QUADS; i += LOCAL_SIZE) {
+        uint r = first + min(i / QUADS, count - 1); // rows beyond the last repeat it
+        rows[i] = push.Scale * q[((seq.first_row + r / GQA) * push.Heads + kv_head * GQA + r % GQA) * QUADS + i % QUADS];
+    }
+
+    float maximum[ROW_TURNS];
+    float sum[ROW_TURNS];
+    [[unroll]] for (uint turn = 0; turn < ROW_TURNS; turn++) {
+        maximum[turn] = NONE;
+        sum[turn] = 0.0;
+    }
+    vec4 acc[BR][PIECES];
+    [[unroll]] for (uint r = 0; r < BR; r++) {
+        [[unroll]] for (uint i = 0; i < PIECES; i++) {
+            acc[r][i] = vec4(0.0);
+        }
+    }
+
+    for (uint page = split; page * PAGE_TOKENS <= last_position; page += push.Splits) {
+        uint physical = step_words[push.BlocksAt + seq.slot * push.MaxBlocks + page] - push.FirstPage;
+        if (physical >= push.Pages) { // below FirstPage wraps around
+            continue;
+        }
+        uint base = (physical * push.KVHeads + kv_head) * PAGE_TOKENS * QUADS;
+        barrier(); // rows are there; the last page's scores and probabilities are used up
+
+        {
+            uint key = t / LANES;
+            uint lane = t % LANES;
+            float s[BR];
+            [[unroll]] for (uint r = 0; r < BR; r++) {
+                s[r] = 0.0;
+            }
+            for (uint i = lane; i < QUADS; i += LANES) {
+                vec4 k = key_quad(base + key * QUADS + i);
+                [[unroll]] for (uint r = 0; r < BR; r++) {
+                    vec4 v = rows[r * QUADS + i];
+                    s[r] = fma(v.w, k.w, fma(v.z, k.z, fma(v.y, k.y, fma(v.x, k.x, s[r]))));
+                }
+            }
+            [[unroll]] for (uint r = 0; r < BR; r++) {
+                scores[r * LOCAL_SIZE + t] = s[r];
+            }
+        }
+        barrier();
+
+        float own[ROW_TURNS][ROW_KEYS]; // scores, then probabilities, of this invocation's keys
+        [[unroll]] for (uint turn = 0; turn < ROW_TURNS; turn++) {
+            uint r = turn * ROW_STEP + t / ROW_THREADS;
+            if (r < BR) {
+                // The keys of the page below `visible` come no later than the row's token.
+                uint positions = seq.start + (first + min(r, count - 1)) / GQA + 1;
+                uint visible = positions > page * PAGE_TOKENS ? positions - page * PAGE_TOKENS : 0;
+                float best = NONE;
+                [[unroll]] for (uint i = 0; i < ROW_KEYS; i++) {
+                    uint k = t % ROW_THREADS * ROW_KEYS + i;
+                    float s = 0.0;
+                    [[unroll]] for (uint lane = 0; lane < LANES; lane++) {
+                        s += scores[r * LOCAL_SIZE + k * LANES + lane];
+                    }
+                    own[turn][i] = k < visible ? s : NONE;
+                    best = max(best, own[turn][i]);
+                }
+                row_parts[r * ROW_THREADS + t % ROW_THREADS] = best;
+            }
+        }
+        barrier();
+
+        [[unroll]] for (uint turn = 0; turn < ROW_TURNS; turn++) {
+            uint r = turn * ROW_STEP + t / ROW_THREADS;
+            if (r < BR) {
+                float best = maximum[turn];
+                [[unroll]] for (uint i = 0; i < ROW_THREADS; i++) {
+                    best = max(best, row_parts[r * ROW_THREADS + i]);
+                }
+                // A page that the row does not see changes nothing, to the bit.
+                float scale = best == maximum[turn] ? 1.0 : exp(maximum[turn] - best);
+                float added = 0.0;
+                [[unroll]] for (uint i = 0; i < ROW_KEYS; i++) {
+                    float p = own[turn][i] == NONE ? 0.0 : exp(own[turn][i] - best);
+                    probability[(t % ROW_THREADS * ROW_KEYS + i) * BR + r] = p;
+                    added += p;
+                }
+                sum[turn] = fma(sum[turn], scale, added);
+                maximum[turn] = best;
+                if (t % ROW_THREADS == 0) {
+                    correction[r] = scale;
+                }
+            }
+        }
+        barrier();
+
+        {
+            uint group = t / SPAN;
+            uint end = min(last_position - page * PAGE_TOKENS + 1, PAGE_TOKENS); // what any row sees
+            [[unroll]] for (uint r = 0; r < BR; r++) {
+                float scale = correction[r];
+                [[unroll]] for (uint i = 0; i < PIECES; i++) {
+                    acc[r][i] *= scale;
+                }
+            }
+            if (group < GROUPS) {
+                for (uint k = group * GROUP_KEYS; k < min((group + 1) * GROUP_KEYS, end); k++) {
+                    [[unroll]] for (uint i = 0; i < PIECES; i++) {
+                        uint at = i * SPAN + t % SPAN;
+                        if (PIECES == 1 || at < QUADS) {
+                            vec4 v = value_quad(base + k * QUADS + at);
+                            [[unroll]] for (uint r = 0; r < BR; r++) {
+                                acc[r][i] = fma(vec4(probability[k * BR + r]), v, acc[r][i]);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    // The sums of the softmax over the 8 invocations of a row, then of the values over the groups, in a fixed order.
+    barrier();
+    [[unroll]] for (uint turn = 0; turn < ROW_TURNS; turn++) {
+        uint r = turn * ROW_STEP + t / ROW_THREADS;
+        if (r < BR) {
+            row_parts[r * ROW_THREADS + t % ROW_THREADS] = sum[turn];
+            if (t % ROW_THREADS == 0) {
+                row_max[r] = maximum[turn];
+            }
+        }
+    }
+    for (uint group = 0; group < GROUPS; group++) {
+        if (t / SPAN == group) {
+            [[unroll]] for (uint r = 0; r < BR; r++) {
+                [[unroll]] for (uint i = 0; i < PIECES; i++) {
+                    uint at = i * SPAN + t % SPAN;
+                    if (PIECES == 1 || at < QUADS) {
+                        rows[r * QUADS + at] = (group == 0 ? vec4(0.0) : rows[r * QUADS + at]) + acc[r][i];
+                    }
+                }
+            }
+        }
+        barrier();
+    }
+    for (uint r = t; r < BR; r += LOCAL_SIZE) {
+        float total = 0.0;
+        [[unroll]] for (uint i = 0; i < ROW_THREADS; i++) {
+            total += row_parts[r * ROW_THREADS + i];
+        }
+        row_sum[r] = total;
+    }
+    barrier();
+
+    for (uint i = t; i < count * HEAD_DIM; i += LOCAL_SIZE) {
+        uint r = i / HEAD_DIM;
+        uint d = i % HEAD_DIM;
+        uint row = seq.first_row + (first + r) / GQA;
+        uint head = kv_head * GQA + (first + r) % GQA;
+        float value = rows[r * QUADS + d / 4][d % 4];
+        if (PARTIAL != 0) {
+            uint at = ((push.Part + split) * push.Rows + row) * push.Heads + head;
+            result[at * HEAD_DIM + d] = value;
+            if (d == 0) {
+                ml[at] = vec2(row_max[r], row_sum[r]);
+            }
+        } else {
+            result[(row * push.Heads + head) * HEAD_DIM + d] = row_sum[r] > 0.0 ? value / row_sum[r] : value;
+        }
+    }
+}

@@ -1,0 +1,121 @@
+package shaders
+
+// kernel is one row of the table: all that anybody needs to know to compile, bind and dispatch it.
+type kernel struct {
+	name      string
+	source    string   // shaders/source
+	weights   []string // weight types it is compiled for, nil: it has none
+	kv        []string // cache types it is compiled for, nil: it has none
+	buffers   int      // bindings 0 to buffers-1 of set 0
+	push      any      // the struct of its push constants
+	constants []string // names of the specialization constants by id
+	gains     [][]gain // what each tier above 0 may use, by tier
+	why       string
+}
+
+// gain is a capability that makes a kernel faster: its name as vk.Capability spells it, the macro that makes the sources
+// use it, and the types of weights or cache that profit. A variant has a module at a tier if any gain there is for it.
+type gain struct {
+	capability string
+	define     string
+	types      []string // nil: all
+}
+
+var (
+	subgroupSums = gain{"subgroup-arithmetic", "SUBGROUPS", nil}
+	nativeHalf   = gain{"float16", "NATIVE_HALF", []string{"f16"}}
+)
+
+var (
+	weightTypes = []string{"f32", "f16", "bf16", "q8", "q4", "q6k"}
+	cacheTypes  = []string{"f32", "f16"}
+)
+
+// kernels is the table.
+var kernels = []kernel{
+	{
+		name: "embed", source: "embed.comp", weights: weightTypes, buffers: 6, push: EmbedPush{},
+		constants: []string{"LOCAL_SIZE", "GROUP", "ZERO"},
+		why:       "a gather of rows; too little work for a faster tier to show",
+	},
+	{
+		name: "rms_norm", source: "rms_norm.comp", buffers: 5, push: RMSNormPush{},
+		constants: []string{"LOCAL_SIZE", "ADD"},
+		gains:     [][]gain{1: {subgroupSums}},
+		why:       "one row per workgroup, the residual added on the way",
+	},
+	{
+		name: "mul_mat_vec", source: "mul_mat_vec.comp", weights: weightTypes, buffers: 8, push: MatMulPush{},
+		constants: []string{"LOCAL_SIZE", "ROWS", "COLS", "GROUP", "ZERO", "EPILOGUE", "NORM"},
+		gains:     [][]gain{1: {subgroupSums, nativeHalf}},
+		why:       "decode: bound by reading the weights once, for up to 8 columns",
+	},
+	{
+		name: "mul_mat", source: "mul_mat.comp", weights: weightTypes, buffers: 7, push: MatMulPush{},
+		constants: []string{"LOCAL_SIZE", "BM", "BN", "GROUP", "ZERO", "EPILOGUE", "TM", "TN"},
+		gains:     [][]gain{1: {nativeHalf}},
+		why:       "prefill: bound by arithmetic, tiles reuse each weight for many columns",
+	},
+	{
+		name: "rope_kv", source: "rope_kv.comp", kv: cacheTypes, buffers: 8, push: RoPEKVPush{},
+		constants: []string{"LOCAL_SIZE", "HEAD_DIM", "QK_NORM"},
+		gains:     [][]gain{1: {subgroupSums}},
+		why:       "norm, rotation and cache write of all heads in one dispatch",
+	},
+	{
+		name: "attention", source: "attention.comp", kv: cacheTypes, buffers: 6, push: AttentionPush{},
+		constants: []string{"LOCAL_SIZE", "HEAD_DIM", "BR", "GQA", "PARTIAL"},
+		gains:     [][]gain{1: {nativeHalf}},
+		why:       "prefill and decode: heads that share keys are packed, keys and values are read once for them",
+	},
+	{
+		name: "attention_merge", source: "attention_merge.comp", buffers: 3, push: MergePush{},
+		constants: []string{"LOCAL_SIZE", "HEAD_DIM"},
+		why:       "ends an attention that was split over the context or over buffers",
+	},
+	{
+		name: "swiglu", source: "swiglu.comp", buffers: 3, push: PairPush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "for gate and up that could not be one matrix",
+	},
+	{
+		name: "add", source: "add.comp", buffers: 3, push: PairPush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "a sum that no epilogue took",
+	},
+	{
+		name: "last_rows", source: "last_rows.comp", buffers: 3, push: LastRowsPush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "only the last token of a prompt goes through the output matrix",
+	},
+	{
+		name: "count_tokens", source: "count_tokens.comp", buffers: 2, push: CountPush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "the history that penalties look at stays on the device",
+	},
+	{
+		name: "penalties", source: "penalties.comp", buffers: 4, push: PenaltyPush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "before the selection, over the whole vocabulary",
+	},
+	{
+		name: "argmax", source: "argmax.comp", buffers: 2, push: ArgMaxPush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "greedy sampling: slices of a row in parallel",
+	},
+	{
+		name: "argmax_final", source: "argmax_final.comp", buffers: 3, push: ArgMaxPush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "writes the id where the next step reads it",
+	},
+	{
+		name: "top_k", source: "top_k.comp", buffers: 2, push: TopKPush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "sampling on the host needs 64 candidates, not the vocabulary",
+	},
+	{
+		name: "top_k_final", source: "top_k_final.comp", buffers: 2, push: TopKPush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "merges the slices and the log-sum-exp",
+	},
+}

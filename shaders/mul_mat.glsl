@@ -1,0 +1,32 @@
+// What "mul_mat_vec" and "mul_mat" share: bindings 4 to 7, the push constants and the epilogue.
+
+layout(std430, binding = 4) readonly buffer X { vec4 x[]; };           // [N][XStride/4]; XStride is a multiple of 4
+layout(std430, binding = 5) writeonly buffer Y { float y[]; };         // [N][YStride]
+layout(std430, binding = 6) readonly buffer Addend { float addend[]; }; // [N][AddStride]; may be the buffer of y
+
+layout(push_constant) uniform Push {
+    uint Rows, K, N;
+    uint XStride;
+    uint YStride, YOffset;
+    uint AddStride, AddOffset;
+    float Eps;
+} push;
+
+#define STORE 0
+#define ADD 1
+#define SWIGLU 2
+
+// v·sigmoid(v); exp overflows to Inf for very negative v, and v/Inf is the -0 that it should be.
+float silu(float v) { return v / (1.0 + exp(-v)); }
+
+void store(uint n, uint row, float value) {
+    if (EPILOGUE == ADD) {
+        value += addend[n * push.AddStride + push.AddOffset + row];
+    }
+    y[n * push.YStride + push.YOffset + row] = value;
+}
+
+// Weight rows 2i and 2i+1 hold gate and up of output i.
+void store_swiglu(uint n, uint row, float gate, float up) {
+    y[n * push.YStride + push.YOffset + row / 2] = silu(gate) * up;
+}

@@ -1,0 +1,169 @@
+#version 450
+// mul_mat_vec: y[n, row] = Σ_k W[row, k]·x[n, k] for 1 to 8 columns n, then the epilogue.
+//
+// Work: a workgroup computes ROWS rows for all columns; its invocations share the units of K, and each weight is loaded
+// once for all columns. Grid: ceil(Rows/ROWS) groups folded into x and y (neither may exceed 65535).
+// With NORM, x is RMS-normed on the way: every workgroup sums x² beside its products and scales its results, which costs
+// less than the dispatch and the barrier of a norm of its own.
+//
+// A column's result does not depend on COLS: each is summed in the same order, so that verifying 8 tokens at once gives
+// the bits of 8 steps. All sums are explicit fma for that reason.
+#extension GL_GOOGLE_include_directive : require
+#include "prelude.glsl"
+#include "half.glsl"
+
+layout(constant_id = 1) const uint ROWS = 2;
+layout(constant_id = 2) const uint COLS = 1;
+layout(constant_id = 3) const uint GROUP = 32;
+layout(constant_id = 4) const uint ZERO = 0;
+layout(constant_id = 5) const uint EPILOGUE = 0;
+layout(constant_id = 6) const uint NORM = 0;
+
+#include "weights.glsl"
+#include "mul_mat.glsl"
+
+layout(std430, binding = 7) readonly buffer NormWeight { vec4 norm_weight[]; }; // [K/4]
+
+const uint SUMS = ROWS + NORM; // per column; the last one is Σx² when NORM is 1
+
+shared float sums[SUMS * COLS];
+#ifdef SUBGROUPS
+shared float partial[SUMS * 64]; // [sum][subgroup]
+#else
+shared float partial[SUMS * LOCAL_SIZE]; // [sum][invocation]
+#endif
+
+float dot4(vec4 a, vec4 b, float sum) {
+    return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+// reduce leaves the sums of one column over the workgroup in sums[c·SUMS...].
+void reduce(uint c, float value[SUMS]) {
+    uint t = gl_LocalInvocationIndex;
+#ifdef SUBGROUPS
+    [[unroll]] for (uint i = 0; i < SUMS; i++) {
+        float sum = subgroupAdd(value[i]);
+        if (subgroupElect()) {
+            if (gl_NumSubgroups == 1u) {
+                sums[c * SUMS + i] = sum;
+            } else {
+                partial[i * 64 + gl_SubgroupID] = sum;
+            }
+        }
+    }
+    if (gl_NumSubgroups > 1u) {
+        barrier();
+        for (uint i = t; i < SUMS; i += LOCAL_SIZE) {
+            float sum = partial[i * 64];
+            for (uint s = 1; s < gl_NumSubgroups; s++) {
+                sum += partial[i * 64 + s];
+            }
+            sums[c * SUMS + i] = sum;
+        }
+    }
+#else
+    [[unroll]] for (uint i = 0; i < SUMS; i++) {
+        partial[i * LOCAL_SIZE + t] = value[i];
+    }
+    for (uint half_size = LOCAL_SIZE / 2; half_size > 0; half_size /= 2) {
+        barrier();
+        if (t < half_size) {
+            [[unroll]] for (uint i = 0; i < SUMS; i++) {
+                partial[i * LOCAL_SIZE + t] += partial[i * LOCAL_SIZE + t + half_size];
+            }
+        }
+    }
+    barrier();
+    for (uint i = t; i < SUMS; i += LOCAL_SIZE) {
+        sums[c * SUMS + i] = partial[i * LOCAL_SIZE];
+    }
+#endif
+    barrier();
+}
+
+void main() {
+    uint first = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * ROWS;
+    if (first >= push.Rows) {
+        return;
+    }
+
+    float acc[COLS][SUMS];
+    [[unroll]] for (uint c = 0; c < COLS; c++) {
+        [[unroll]] for (uint i = 0; i < SUMS; i++) {
+            acc[c][i] = 0.0;
+        }
+    }
+
+    for (uint unit = gl_LocalInvocationIndex; unit < push.K / UNIT; unit += LOCAL_SIZE) {
+        Packed packed[ROWS];
+        [[unroll]] for (uint r = 0; r < ROWS; r++) {
+            packed[r] = fetch(min(first + r, push.Rows - 1), unit, push.K);
+        }
+        [[unroll]] for (uint sub = 0; sub < SUBS; sub++) {
+            float products[COLS][ROWS]; // Σ q·x
+            float xs[COLS];             // Σ x, for the zero point
+            [[unroll]] for (uint c = 0; c < COLS; c++) {
+                xs[c] = 0.0;
+                [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                    products[c][r] = 0.0;
+                }
+            }
+            [[unroll]] for (uint j = 0; j < UNIT / 4 / SUBS; j++) {
+                uint i = sub * (UNIT / 4 / SUBS) + j;
+                uint at = unit * (UNIT / 4) + i;
+                vec4 w[ROWS];
+                [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                    w[r] = quad(packed[r], i);
+                }
+                [[unroll]] for (uint c = 0; c < COLS; c++) {
+                    vec4 v = x[min(c, push.N - 1) * (push.XStride / 4) + at];
+                    if (NORM != 0) {
+                        acc[c][SUMS - 1] = dot4(v, v, acc[c][SUMS - 1]);
+                        v *= norm_weight[at];
+                    }
+                    if (HAS_ZERO) {
+                        xs[c] += (v.x + v.y) + (v.z + v.w);
+                    }
+                    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                        products[c][r] = dot4(w[r], v, products[c][r]);
+                    }
+                }
+            }
+            [[unroll]] for (uint c = 0; c < COLS; c++) {
+                [[unroll]] for (uint r = 0; r < ROWS; r++) {
+#if QUANTISED
+                    float product = products[c][r];
+                    if (HAS_ZERO) {
+                        product = fma(-zero(packed[r]), xs[c], product);
+                    }
+                    acc[c][r] = fma(scale(packed[r], sub), product, acc[c][r]);
+#else
+                    acc[c][r] += products[c][r];
+#endif
+                }
+            }
+        }
+    }
+
+    [[unroll]] for (uint c = 0; c < COLS; c++) {
+        reduce(c, acc[c]);
+    }
+
+    const uint outputs = EPILOGUE == SWIGLU ? ROWS / 2 : ROWS;
+    for (uint i = gl_LocalInvocationIndex; i < outputs * COLS; i += LOCAL_SIZE) {
+        uint n = i / outputs;
+        uint r = EPILOGUE == SWIGLU ? i % outputs * 2 : i % outputs;
+        if (n >= push.N || first + r >= push.Rows) {
+            continue;
+        }
+        float factor = 1.0;
+        if (NORM != 0) {
+            factor = inversesqrt(sums[n * SUMS + ROWS] / float(push.K) + push.Eps);
+        }
+        if (EPILOGUE == SWIGLU) {
+            store_swiglu(n, first + r, factor * sums[n * SUMS + r], factor * sums[n * SUMS + r + 1]);
+        } else {
+            store(n, first + r, factor * sums[n * SUMS + r]);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+#version 450
+// rope_kv: the heads of fused q|k|v rows are normed (QK_NORM), rotated and stored: q to its buffer, k and v to the cache.
+//
+// Rotation is NEOX style, element i with element i+D/2, after the norm; v is stored as it is. The angle of a position is
+// the complex product of a fine and a coarse row of the table; a scale of the rotation (YaRN) is in the fine rows.
+// Work: one workgroup per head of a row, grid (Heads + 2·KVHeads, Rows). With an f16 cache one invocation stores whole
+// words, so the head passes through shared memory.
+#extension GL_GOOGLE_include_directive : require
+#include "prelude.glsl"
+#include "half.glsl"
+#include "step.glsl"
+#include "reduce.glsl"
+
+layout(constant_id = 1) const uint HEAD_DIM = 128; // even, at most 256
+layout(constant_id = 2) const uint QK_NORM = 0;
+
+const uint ROPE_LOW = 64; // Go: RoPELow
+
+layout(std430, binding = 0) readonly buffer QKV { float qkv[]; };        // [Rows][(Heads+2·KVHeads)·D]
+layout(std430, binding = 1) readonly buffer QNorm { float q_norm[]; };   // [D]
+layout(std430, binding = 2) readonly buffer KNorm { float k_norm[]; };   // [D]
+layout(std430, binding = 3) readonly buffer RoPE { vec2 rope[]; };       // [64 + coarse rows][D/2] (cos, sin)
+layout(std430, binding = 4) readonly buffer StepBuffer { uint step_words[]; };
+layout(std430, binding = 5) writeonly buffer Q { float q[]; };           // [Rows][Heads·D]
+#ifdef KV_F16
+layout(std430, binding = 6) writeonly buffer K { uint k_cache[]; };      // [Pages][KVHeads][PAGE_TOKENS][D/2]
+layout(std430, binding = 7) writeonly buffer V { uint v_cache[]; };
+#else
+layout(std430, binding = 6) writeonly buffer K { float k_cache[]; };     // [Pages][KVHeads][PAGE_TOKENS][D]
+layout(std430, binding = 7) writeonly buffer V { float v_cache[]; };
+#endif
+
+layout(push_constant) uniform Push {
+    uint Rows, Heads, KVHeads;
+    uint RowsAt, BlocksAt, MaxBlocks;
+    uint FirstPage, Pages;
+    uint WriteQ;
+    float Eps;
+} push;
+
+shared float turned[HEAD_DIM];
+
+void main() {
+    uint head = gl_WorkGroupID.x;
+    uint row = gl_WorkGroupID.y;
+    bool is_q = head < push.Heads;
+    bool is_k = !is_q && head < push.Heads + push.KVHeads;
+    uint position = step_words[push.RowsAt + 2 * row];
+    uint page = 0;
+    if (is_q) {
+        if (push.WriteQ == 0) {
+            return;
+        }
+    } else {
+        uint slot = step_words[push.RowsAt + 2 * row + 1];
+        page = step_words[push.BlocksAt + slot * push.MaxBlocks + position / PAGE_TOKENS];
+        if (page < push.FirstPage || page - push.FirstPage >= push.Pages) {
+            return; // another shard of the cache holds it
+        }
+    }
+    uint from = (row * (push.Heads + 2 * push.KVHeads) + head) * HEAD_DIM;
+
+    float factor = 1.0;
+    if (QK_NORM != 0 && (is_q || is_k)) {
+        float squares = 0.0;
+        for (uint i = gl_LocalInvocationIndex; i < HEAD_DIM; i += LOCAL_SIZE) {
+            squares += qkv[from + i] * qkv[from + i];
+        }
+        factor = inversesqrt(reduce_add(squares) / float(HEAD_DIM) + push.Eps);
+    }
+    for (uint i = gl_LocalInvocationIndex; i < HEAD_DIM / 2; i += LOCAL_SIZE) {
+        uint j = i + HEAD_DIM / 2;
+        float a = qkv[from + i];
+        float b = qkv[from + j];
+        if (is_q || is_k) {
+            if (QK_NORM != 0) {
+                a *= factor * (is_q ? q_norm[i] : k_norm[i]);
+                b *= factor * (is_q ? q_norm[j] : k_norm[j]);
+            }
+            vec2 fine = rope[position % ROPE_LOW * (HEAD_DIM / 2) + i];
+            vec2 coarse = rope[(ROPE_LOW + position / ROPE_LOW) * (HEAD_DIM / 2) + i];
+            float c = fine.x * coarse.x - fine.y * coarse.y;
+            float s = fine.x * coarse.y + fine.y * coarse.x;
+            float turned_a = a * c - b * s;
+            b = b * c + a * s;
+            a = turned_a;
+        }
+        turned[i] = a;
+        turned[j] = b;
+    }
+    barrier();
+
+    if (is_q) {
+        for (uint i = gl_LocalInvocationIndex; i < HEAD_DIM; i += LOCAL_SIZE) {
+            q[(row * push.Heads + head) * HEAD_DIM + i] = turned[i];
+        }
+        return;
+    }
+    uint kv_head = (head - push.Heads) % push.KVHeads;
+    uint token = ((page - push.FirstPage) * push.KVHeads + kv_head) * PAGE_TOKENS + position % PAGE_TOKENS;
+#ifdef KV_F16
+    for (uint i = gl_LocalInvocationIndex; i < HEAD_DIM / 2; i += LOCAL_SIZE) {
+        uint word = f32_to_f16x2(vec2(turned[2 * i], turned[2 * i + 1]));
+        if (is_k) {
+            k_cache[token * (HEAD_DIM / 2) + i] = word;
+        } else {
+            v_cache[token * (HEAD_DIM / 2) + i] = word;
+        }
+    }
+#else
+    for (uint i = gl_LocalInvocationIndex; i < HEAD_DIM; i += LOCAL_SIZE) {
+        if (is_k) {
+            k_cache[token * HEAD_DIM + i] = turned[i];
+        } else {
+            v_cache[token * HEAD_DIM + i] = turned[i];
+        }
+    }
+#endif
+}

@@ -1,0 +1,76 @@
+package shaders
+
+// Tuning returns the specialization constants of a kernel that change its speed and not its result, by name; the caller
+// adds those that change what is computed (GROUP, ZERO, EPILOGUE, HEAD_DIM, …) and passes all to [Module.Specialize].
+//
+// software says that the device runs on the CPU, where an "invocation" is a lane of a vector register: loads at one
+// address for all lanes are cheap there, loads at different ones and barriers are dear.
+//
+// The shape is rows × k by n columns for the matrix kernels; for "attention", rows counts the packed query rows of a
+// sequence (tokens·GQA) and k is the head dimension; other kernels look at k alone, their number of columns. Products
+// that must agree to the bit for different n up to [MaxColumns] may be asked for each n: only COLS depends on it.
+func Tuning(kernel string, v Variant, software bool, rows, k, n int) map[string]uint32 {
+	switch kernel {
+	case "mul_mat_vec":
+		return tuneMulMatVec(v, software, rows, k, n)
+	case "mul_mat":
+		return tuneMulMat(software, rows, n)
+	case "attention":
+		return tuneAttention(software, rows, k)
+	case "argmax", "argmax_final", "top_k", "top_k_final":
+		return map[string]uint32{"LOCAL_SIZE": pick(software, 64, 256)}
+	case "rms_norm":
+		return map[string]uint32{"LOCAL_SIZE": pick(software, 8, 256)}
+	case "rope_kv":
+		return map[string]uint32{"LOCAL_SIZE": pick(software, 8, 64)}
+	case "attention_merge":
+		return map[string]uint32{"LOCAL_SIZE": pick(software, 8, 64)}
+	default:
+		return map[string]uint32{"LOCAL_SIZE": 64}
+	}
+}
+
+// tuneMulMatVec gives a workgroup as many invocations as a row has units, so that none idles, and on hardware few rows,
+// so that there are enough workgroups to fill the device. In software a row is a vector register's work: the more rows
+// share a load of x, the better.
+func tuneMulMatVec(v Variant, software bool, rows, k, n int) map[string]uint32 {
+	if software {
+		return map[string]uint32{"LOCAL_SIZE": 8, "ROWS": 8, "COLS": uint32(n)}
+	}
+	unit := map[string]int{"f32": 4, "f16": 8, "bf16": 8, "q8": 16, "q4": 32, "q6k": 32}[v.Weights]
+	local := uint32(32)
+	for local < 128 && int(local)*unit < k {
+		local *= 2
+	}
+	return map[string]uint32{"LOCAL_SIZE": local, "ROWS": 2, "COLS": uint32(n)}
+}
+
+func tuneMulMat(software bool, rows, n int) map[string]uint32 {
+	switch {
+	case software:
+		return map[string]uint32{"LOCAL_SIZE": 8, "BM": 16, "BN": 16, "TM": 2, "TN": 16}
+	case n <= 16:
+		return map[string]uint32{"LOCAL_SIZE": 64, "BM": 64, "BN": 16, "TM": 4, "TN": 4}
+	case n <= 32:
+		return map[string]uint32{"LOCAL_SIZE": 64, "BM": 64, "BN": 32, "TM": 8, "TN": 4}
+	default:
+		return map[string]uint32{"LOCAL_SIZE": 128, "BM": 64, "BN": 64, "TM": 8, "TN": 4}
+	}
+}
+
+// tuneAttention keeps the shared memory below 16 KiB at every head dimension: 4·BR·(k + LOCAL_SIZE + 45) bytes.
+func tuneAttention(software bool, rows, k int) map[string]uint32 {
+	local := pick(software, 32, 128)
+	br := uint32(1)
+	for br < 8 && int(br) < rows {
+		br *= 2
+	}
+	return map[string]uint32{"LOCAL_SIZE": local, "BR": br}
+}
+
+func pick(software bool, yes, no uint32) uint32 {
+	if software {
+		return yes
+	}
+	return no
+}
