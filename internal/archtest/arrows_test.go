@@ -10,8 +10,9 @@ var arrows = map[string][]string{
 	// What people start or import.
 	"cmd/qwenvk":     {".", "cmd/qwenvk/...", "bench", "doctor", "convert", "chat", "tokenizer", "loader", "demo", "internal/hub"},
 	"cmd/qwenvk/...": {".", "chat", "tokenizer", "loader"},
-	".":              {"engine", "chat", "loader", "vk"},
-	"demo":           {},
+	// The root puts the layers together, so it sees them all; but it renders and executes nothing itself.
+	".":    {"engine", "chat", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk"},
+	"demo": {},
 
 	// Text.
 	"chat":      {},
