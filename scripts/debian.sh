@@ -9,20 +9,24 @@ tools_dir=${QWENVK_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/qwenvk/tools}
 say() { echo "setup: $*" >&2; }
 die() { echo "setup: $*" >&2; exit 1; }
 
-# as_root CMD...: runs a command as root. Without being root it asks once, on a terminal, before it uses sudo.
-sudo_agreed=
-as_root() {
-	if [ "$(id -u)" = 0 ]; then
-		"$@"
-		return
+# become_root WHY: sets the array root to what must stand before a command that needs root. Without being root it asks
+# once, on a terminal, before it uses sudo.
+root_known=
+root=()
+become_root() {
+	[ -z "$root_known" ] || return 0
+	if [ "$(id -u)" != 0 ]; then
+		command -v sudo >/dev/null || die "$1 needs root, and there is no sudo: run this once as root"
+		root=(sudo)
+		if [ -n "${CI:-}" ] || [ ! -t 0 ]; then
+			root=(sudo -n)
+		else
+			read -r -p "setup: $1 needs root: use sudo? [Y/n] " answer
+			case $answer in [nN]*) die "stopped: nothing was changed" ;; esac
+			sudo -v || die "sudo did not let us: run this once as root"
+		fi
 	fi
-	command -v sudo >/dev/null || die "this needs root to run '$*', and there is no sudo: run it as root, then start again"
-	if [ -z "$sudo_agreed" ] && [ -z "${CI:-}" ] && [ -t 0 ]; then
-		read -r -p "setup: run '$*' with sudo? [Y/n] " answer
-		case $answer in [nN]*) die "stopped: run '$*' yourself, then start again" ;; esac
-	fi
-	sudo_agreed=yes
-	if [ -t 0 ] && [ -z "${CI:-}" ]; then sudo "$@"; else sudo -n "$@"; fi
+	root_known=yes
 }
 
 # installed PACKAGE [MINIMUM]: true when dpkg has it, in at least that version.
@@ -42,14 +46,16 @@ candidate() {
 apt_updated=
 apt_update() {
 	[ -z "$apt_updated" ] || return 0
-	log as_root apt-get -qq update || die "apt-get update failed: see the messages above"
+	become_root "reading the package lists (apt-get update)"
+	log "${root[@]}" apt-get -qq update || die "apt-get update failed: see the messages above"
 	apt_updated=yes
 }
 
 # apt_install [apt options] PACKAGE...: installs without asking and without recommended packages.
 apt_install() {
+	become_root "installing packages"
 	say "installing $(printf '%s\n' "$@" | grep -v '^-' | grep -v -- '-backports$' | tr '\n' ' ')"
-	log as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+	log "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
 		-o Dpkg::Use-Pty=0 install "$@" </dev/null ||
 		die "apt-get could not install $*: see the messages above"
 }
@@ -121,10 +127,11 @@ add_backports() {
 	if apt-cache policy 2>/dev/null | grep -q "n=$codename-backports"; then return; fi
 	read -r uri key < <(archive) || true
 	[ -n "${uri:-}" ] || die "found no Debian archive for $codename in apt's sources"
+	become_root "adding $codename-backports to apt's sources"
 	say "adding $codename-backports to apt's sources (/etc/apt/sources.list.d/qwenvk-backports.sources)"
 	printf 'Types: deb\nURIs: %s\nSuites: %s-backports\nComponents: main\nSigned-By: %s\n' \
 		"$uri" "$codename" "$(archive_key "${key:-}")" |
-		as_root tee /etc/apt/sources.list.d/qwenvk-backports.sources >/dev/null
+		"${root[@]}" tee /etc/apt/sources.list.d/qwenvk-backports.sources >/dev/null
 	apt_updated=
 	apt_update
 }

@@ -110,7 +110,7 @@ setup_swiftshader() {
 # setup_mesa NAME "SUITE..." PACKAGE...: lavapipe of another Mesa, reduced to the libraries that it loads, with the C
 # library that they were built for.
 setup_mesa() {
-	local folder=$tools_dir/$1 name=$1 suites=$2 root lib so path
+	local folder=$tools_dir/$1 name=$1 suites=$2 debs lib so path
 	work= # global: the trap reads it
 	shift 2
 	[ ! -f "$folder/icd.json" ] || return 0
@@ -120,23 +120,23 @@ setup_mesa() {
 	work=$(mktemp -d "$tools_dir/$name.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	private_debs "$work/root" "$suites" "$@"
-	root=$work/root/usr/lib/$(gcc -print-multiarch)
+	debs=$work/root/usr/lib/$(gcc -print-multiarch)
 	# Releases before the merge of /usr keep the C library beside /usr.
 	if [ -d "$work/root/lib" ] && [ ! -L "$work/root/lib" ]; then
-		cp -a "$work/root/lib/$(gcc -print-multiarch)/." "$root/"
+		cp -a "$work/root/lib/$(gcc -print-multiarch)/." "$debs/"
 	fi
 	mkdir -p "$work/keep/layers"
-	lib=$(cd "$root" && ls ld-linux-*.so.*)
-	cp -L "$root/$lib" "$work/keep/$lib"
+	lib=$(cd "$debs" && ls ld-linux-*.so.*)
+	cp -L "$debs/$lib" "$work/keep/$lib"
 	for so in libvulkan_lvp.so libvulkan.so.1 libVkLayer_khronos_validation.so; do
-		[ -f "$root/$so" ] || continue
-		cp -L "$root/$so" "$work/keep/"
-		"$root/$lib" --library-path "$root" --list "$root/$so" | awk '$3 ~ /^\// { print $3 }' |
+		[ -f "$debs/$so" ] || continue
+		cp -L "$debs/$so" "$work/keep/"
+		"$debs/$lib" --library-path "$debs" --list "$debs/$so" | awk '$3 ~ /^\// { print $3 }' |
 			while read -r path; do [ -e "$work/keep/${path##*/}" ] || cp -L "$path" "$work/keep/"; done
 	done
 	# What a C program may load later by name: user names, DNS, and the libraries every Go test binary links.
 	for so in libc.so.6 libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libresolv.so.2 libnss_files.so.2 libnss_dns.so.2; do
-		[ ! -f "$root/$so" ] || [ -e "$work/keep/$so" ] || cp -L "$root/$so" "$work/keep/"
+		[ ! -f "$debs/$so" ] || [ -e "$work/keep/$so" ] || cp -L "$debs/$so" "$work/keep/"
 	done
 	rm -rf "$folder"
 	mkdir -p "$folder"
