@@ -5,12 +5,15 @@ cd "$(dirname "$0")/.."
 
 step() { echo "check: $*"; }
 
+scripts/setup.sh test
+scripts/setup.sh windows
+
 step "format (gofumpt)"
 mkdir -p bin/tools
 go build -C tools -o ../bin/tools/ tool
 unformatted=$(git ls-files -co --exclude-standard '*.go' | xargs bin/tools/gofumpt -l)
 if [ -n "$unformatted" ]; then
-	printf 'not formatted: %s\n' $unformatted
+	printf 'not formatted:\n%s\n' "$unformatted"
 	echo "run: bin/tools/gofumpt -w ."
 	exit 1
 fi
@@ -36,9 +39,9 @@ step "shaders are those in the repository"
 scripts/compile_shaders.sh --check
 
 step "every kernel compiles for six AMD generations"
-scripts/setup.sh test
-go test -count=1 -run RADV ./shaders/... ./graph/vkexec/...
+radv=$(go test -count=1 -v -run RADV ./shaders/... ./graph/vkexec/... ./vk/...) || { printf '%s\n' "$radv"; exit 1; }
+# A renamed test would leave nothing to run, and that passes.
+grep -q '^--- PASS: .*RADV' <<<"$radv" || { printf '%s\n' "$radv"; echo "check: no test named RADV ran"; exit 1; }
 
 step "Windows build"
-scripts/setup.sh windows
 scripts/check_windows.sh
