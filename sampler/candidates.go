@@ -137,5 +137,5 @@ func (c Candidates) remaining(temperature float64) (low, high float64, ok bool) 
 		low, high = peaked(least), equal(most)
 	}
 	// Logits are divided by the temperature in float32.
-	return low * (1 - massTolerance), high * (1 + massTolerance), !math.IsNaN(low+high)
+	return low * (1 - massTolerance), high * (1 + massTolerance), !math.IsNaN(low + high)
 }

@@ -45,6 +45,9 @@ func TestBrokenTokenizerJSON(t *testing.T) {
 		{"bad pattern", set("pre_tokenizer", m{"type": "Sequence", "pretokenizers": []m{
 			{"type": "Split", "pattern": m{"Regex": "(["}, "behavior": "Isolated"}, {"type": "ByteLevel", "use_regex": false},
 		}}), "cannot be compiled"},
+		{"endless pattern", set("pre_tokenizer", m{"type": "Sequence", "pretokenizers": []m{
+			{"type": "Split", "pattern": m{"Regex": strings.Repeat("a?", 5000)}, "behavior": "Isolated"}, {"type": "ByteLevel", "use_regex": false},
+		}}), "10000 bytes"},
 		{"split removes", set("pre_tokenizer", m{"type": "Sequence", "pretokenizers": []m{
 			{"type": "Split", "pattern": m{"Regex": " "}, "behavior": "Removed"}, {"type": "ByteLevel", "use_regex": false},
 		}}), `"Removed"`},

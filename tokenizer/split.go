@@ -14,6 +14,9 @@ const gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]
 // lookaheads can take exponential time, and the file is not ours.
 const splitTimeout = 2 * time.Second
 
+// longestPattern bounds what compiling a pattern costs; the longest in use has 300 bytes.
+const longestPattern = 4096
+
 // splitter cuts normalised text into words. The zero value is Qwen's own scanner.
 type splitter struct {
 	pattern *regexp2.Regexp // nil: nextQwenWord
@@ -23,6 +26,9 @@ type splitter struct {
 func newSplitter(pattern string) (splitter, error) {
 	if pattern == qwenPattern {
 		return splitter{}, nil
+	}
+	if len(pattern) > longestPattern {
+		return splitter{}, fmt.Errorf("the pre-tokenizer's pattern has %d bytes; at most %d can be read", len(pattern), longestPattern)
 	}
 	re, err := regexp2.Compile(pattern)
 	if err != nil {
