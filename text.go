@@ -30,8 +30,14 @@ func readText(c *loader.Checkpoint, override string) (*tokenizer.Tokenizer, *cha
 }
 
 func readTokenizer(c *loader.Checkpoint) (*tokenizer.Tokenizer, error) {
-	if v, ok := c.GGUFVocab(); ok {
-		return tokenizer.FromGGUF(tokenizer.GGUFVocab{Model: v.Model, Pre: v.Pre, Tokens: v.Tokens, Merges: v.Merges, Types: v.Types})
+	if c.Format() != "gguf" {
+		return tokenizer.FromDir(c.Path())
 	}
-	return tokenizer.FromDir(c.Path())
+	g, err := c.GGUFTokenizer()
+	if err != nil {
+		return nil, err
+	}
+	return tokenizer.FromGGUF(tokenizer.GGUFVocab{Model: g.Model, Pre: g.Pre, Tokens: g.Tokens, Merges: g.Merges, Types: g.Types, SpecialIDs: map[string]int32{
+		"bos": int32(g.BOS), "eos": int32(g.EOS), "padding": int32(g.PAD),
+	}})
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/qwenvk/qwenvk/graph/vkexec"
-	"github.com/qwenvk/qwenvk/shaders"
 	"github.com/qwenvk/qwenvk/tokenizer"
 )
 
@@ -91,4 +90,4 @@ func (e *Engine) noteStep(rows int, took time.Duration) {
 }
 
 // pagesFor is the number of pages that hold so many tokens.
-func pagesFor(tokens int) int { return (tokens + shaders.PageTokens - 1) / shaders.PageTokens }
+func pagesFor(tokens int) int { return (tokens + vkexec.PageTokens - 1) / vkexec.PageTokens }

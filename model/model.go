@@ -110,7 +110,7 @@ func (c *context) find(name string, rows, cols int, linear bool) graph.Weight {
 	w := graph.Weight{Name: name, Rows: rows, Cols: cols}
 	t, ok := c.checkpoint.Tensor(name)
 	if !ok {
-		c.b.Fail(fmt.Errorf("tensor %s is missing, want shape [%d %d]: %w", c.checkpoint.FileName(name), rows, cols, ErrWeights))
+		c.b.Fail(fmt.Errorf("tensor %s is missing, want shape [%d %d]: %w", name, rows, cols, ErrWeights))
 		return w
 	}
 	if t.Rows != rows || t.Cols != cols {

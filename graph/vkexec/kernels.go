@@ -43,15 +43,20 @@ func (e *Executor) kernel(k kernel) (*shaders.Module, constants, error) {
 	if err != nil {
 		return nil, constants{}, err
 	}
-	c := constants{names: m.Constants, values: shaders.Tuning(m, caps.Type == vk.Software, k.rows, k.k, k.n)}
-	for _, set := range []map[string]uint32{k.set, e.options.Tune[k.name]} {
-		for name, v := range set {
-			i := slices.Index(c.names, name)
-			if i < 0 {
-				return nil, c, fmt.Errorf("BUG: vkexec: kernel %s has no constant %s", m.File, name)
-			}
-			c.values[i] = v
-		}
+	values := map[string]uint32{}
+	for _, name := range m.Constants {
+		values[name] = 0
+	}
+	if _, ok := values["GROUP"]; ok {
+		values["GROUP"] = 32 // read by no type without scales, but a divisor all the same
+	}
+	tuning := shaders.Tuning(k.name, k.variant, caps.Type == vk.Software, k.rows, k.k, k.n)
+	for _, set := range []map[string]uint32{tuning, k.set, e.options.Tune[k.name]} {
+		merge(values, set)
+	}
+	c := constants{names: m.Constants}
+	if c.values, err = m.Specialize(values); err != nil {
+		return nil, c, fmt.Errorf("BUG: vkexec: %w", err)
 	}
 	return m, c, nil
 }

@@ -8,6 +8,9 @@ import (
 	"github.com/qwenvk/qwenvk/vk"
 )
 
+// PageTokens is the number of tokens of one KV page.
+const PageTokens = shaders.PageTokens
+
 // KVType is the element type of the KV cache: "f16" or "f32".
 type KVType string
 

@@ -64,7 +64,7 @@ func (l *lowering) add(n *graph.Node, k kernel, push any, groups func(c constant
 	}
 	d := dispatch{
 		stage:  stage{node: l.node, op: k.name, label: k.name},
-		module: m, constants: c.values, bindings: bindings, push: push, groups: groups(c),
+		module: m, constants: c.values, bindings: bindings[:m.Buffers], push: push, groups: groups(c),
 	}
 	if n != nil {
 		d.label = n.Label

@@ -1,0 +1,23 @@
+package qwenvk
+
+import (
+	"errors"
+	"os"
+	"testing"
+)
+
+// openForTest opens the device that QWENVK_TEST_DEVICE names. Without any device a test fails where one is promised
+// (in CI, or when a device is named) and is skipped elsewhere.
+func openForTest(t testing.TB, o Options) (*Runtime, error) {
+	t.Helper()
+	o.Device = os.Getenv("QWENVK_TEST_DEVICE")
+	o.Validate = validationInstalled()
+	rt, err := Open(o)
+	if errors.Is(err, ErrNoLoader) || errors.Is(err, ErrNoDevice) {
+		if os.Getenv("CI") != "" || o.Device != "" {
+			t.Fatalf("no Vulkan device: %v", err)
+		}
+		t.Skipf("this test needs a Vulkan device: %v", err)
+	}
+	return rt, err
+}

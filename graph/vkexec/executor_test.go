@@ -1,0 +1,298 @@
+package vkexec
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/qwenvk/qwenvk/internal/testkit"
+	"github.com/qwenvk/qwenvk/loader"
+	"github.com/qwenvk/qwenvk/model"
+	"github.com/qwenvk/qwenvk/shaders"
+	"github.com/qwenvk/qwenvk/vk"
+	"github.com/qwenvk/qwenvk/vk/vktest"
+)
+
+// tiny opens a golden model and makes an executor for it.
+func tiny(t *testing.T, name string, mask *vk.Mask, o Options) *Executor {
+	t.Helper()
+	c, err := loader.Open(testkit.Path(t, filepath.Join("golden", name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	m, err := model.New(c, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev := vktest.Open(t, mask)
+	e, err := New(context.Background(), dev, m.Graph, func(name string) (Tensor, error) {
+		w, ok := c.Tensor(name)
+		if !ok {
+			return Tensor{}, fmt.Errorf("no tensor %s", name)
+		}
+		return Tensor{Type: w.Type, Rows: w.Rows, Cols: w.Cols, Data: w.Data}, nil
+	}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+// poison fills everything that a step must not read before writing it with NaN.
+func poison(t *testing.T, e *Executor, kv bool) {
+	t.Helper()
+	const nan = 0x7fff7fff // NaN as one float32 and as two float16
+	rec := e.dev.NewRecorder()
+	buffers := []*vk.Buffer{e.arena, e.partial, e.reduce}
+	if kv {
+		for _, shards := range e.kv.layers {
+			for _, s := range shards {
+				buffers = append(buffers, s.buffer)
+			}
+		}
+	}
+	for _, b := range buffers {
+		rec.Fill(whole(b), nan)
+	}
+	c, err := rec.Finish("poison")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := e.dev.Run(context.Background(), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mapPages gives slot 0 its pages in an order that no arithmetic on page numbers survives.
+func mapPages(e *Executor) {
+	pages := make([]uint32, e.step.MaxBlocks)
+	for i := range pages {
+		pages[i] = uint32((i*5 + 3) % len(pages))
+	}
+	seen := slices.Clone(pages)
+	slices.Sort(seen)
+	if len(slices.Compact(seen)) != len(pages) {
+		for i := range pages {
+			pages[i] = uint32(len(pages) - 1 - i)
+		}
+	}
+	e.SetBlocks(0, pages)
+}
+
+func run(t *testing.T, e *Executor, ids []int32, start int, tail Tail) *Result {
+	t.Helper()
+	r, err := e.Run(context.Background(), Step{IDs: ids, Seqs: []Seq{{Rows: len(ids), Start: start}}}, tail, NoHistory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func logits(t *testing.T, e *Executor, r *Result) []float32 {
+	t.Helper()
+	x := make([]float32, e.Vocab())
+	if err := e.Logits(context.Background(), r, 0, x); err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range x {
+		if v != v || math.IsInf(float64(v), 0) {
+			t.Fatalf("logit %d is %v", i, v)
+		}
+	}
+	return x
+}
+
+func sameBits(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	for i := range want {
+		if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+			t.Fatalf("%s: logit %d is %v, want %v bit for bit", what, i, got[i], want[i])
+		}
+	}
+}
+
+// TestReplay replays one decode plan from length 1 to the full context over poisoned memory, and compares every step
+// with a plan that was recorded just for it.
+func TestReplay(t *testing.T) {
+	for _, kv := range []KVType{"f32", "f16"} {
+		for _, o := range []Options{{Splits: 1}, {Splits: 3, FuseNorm: true}} {
+			t.Run(fmt.Sprintf("kv-%s/splits%d", kv, o.Splits), func(t *testing.T) {
+				const context96 = 96
+				o.Context, o.KV = context96, kv
+				replayed, fresh := tiny(t, "qwen3-dense-tied", nil, o), tiny(t, "qwen3-dense-tied", nil, o)
+				for _, e := range []*Executor{replayed, fresh} {
+					poison(t, e, true)
+					mapPages(e)
+				}
+				id := int32(7)
+				for length := range context96 {
+					poison(t, replayed, false)
+					poison(t, fresh, false)
+					var a *Result
+					if length == 0 {
+						a = run(t, replayed, []int32{id}, 0, TailGreedy)
+					} else {
+						var err error
+						if a, err = replayed.Next(context.Background(), 1, NoHistory); err != nil {
+							t.Fatal(err)
+						}
+					}
+					for key, p := range fresh.plans {
+						p.commands.Close()
+						delete(fresh.plans, key)
+					}
+					b := run(t, fresh, []int32{id}, length, TailGreedy)
+					sameBits(t, fmt.Sprintf("length %d", length+1), logits(t, replayed, a), logits(t, fresh, b))
+					if a.IDs[0] != b.IDs[0] {
+						t.Fatalf("length %d: id %d, want %d", length+1, a.IDs[0], b.IDs[0])
+					}
+					id = b.IDs[0]
+				}
+				if n := len(replayed.plans); n != 2 {
+					t.Errorf("%d plans were recorded, want one for the first step and one for all others", n)
+				}
+			})
+		}
+	}
+}
+
+// TestColumns: 2 to 8 tokens in one step give the bits of as many steps of one token.
+func TestColumns(t *testing.T) {
+	for _, o := range []Options{{Splits: 1}, {Splits: 2, FuseNorm: true}} {
+		o.Context = 64
+		one, many := tiny(t, "qwen3-dense-tied", nil, o), tiny(t, "qwen3-dense-tied", nil, o)
+		mapPages(one)
+		mapPages(many)
+		start := 0
+		for n := 1; n <= shaders.MaxColumns; n++ {
+			ids := make([]int32, n)
+			for i := range ids {
+				ids[i] = int32(13*n+7*i) % 300
+			}
+			r := run(t, many, ids, start, TailAllLogits)
+			for i, id := range ids {
+				want := logits(t, one, run(t, one, []int32{id}, start+i, TailLogits))
+				got := make([]float32, many.Vocab())
+				if err := many.Logits(context.Background(), r, i, got); err != nil {
+					t.Fatal(err)
+				}
+				sameBits(t, fmt.Sprintf("splits %d, %d columns, column %d", o.Splits, n, i), got, want)
+			}
+			start += n
+		}
+	}
+}
+
+// TestShards forces a binding limit of 64 KiB, so that embedding, head, dense weights and cache lie in shards.
+func TestShards(t *testing.T) {
+	o := Options{Context: 512, KV: "f32"}
+	plain := tiny(t, "qwen3-dense-tied", nil, o)
+	cut := tiny(t, "qwen3-dense-tied", &vk.Mask{MaxTier: -1, MaxStorageBufferRange: 64 << 10, ForceStaging: true}, o)
+	for name, m := range cut.weights.matrices {
+		if len(m.shards) < 2 && m.bytes > 64<<10 {
+			t.Errorf("%s lies in one shard of %d bytes", name, m.bytes)
+		}
+	}
+	if cut.kv.shards() < 2 {
+		t.Errorf("the cache lies in %d shard", cut.kv.shards())
+	}
+	for _, e := range []*Executor{plain, cut} {
+		poison(t, e, true)
+		mapPages(e)
+	}
+	start := 0
+	for _, n := range []int{1, min(29, cut.MaxRows(TailLogits)), 1, 9, 1, 1, 16, 16, 16, 1} {
+		ids := make([]int32, n)
+		for i := range ids {
+			ids[i] = int32(11*start+17*i+5) % 300
+		}
+		a, b := logits(t, plain, run(t, plain, ids, start, TailLogits)), logits(t, cut, run(t, cut, ids, start, TailLogits))
+		for i := range a {
+			// Sums over the context in another order: the f32 row of the goldens' tolerances.
+			if d := math.Abs(float64(a[i] - b[i])); d > 5e-4 {
+				t.Fatalf("%d tokens behind %d: logit %d differs by %g", n, start, i, d)
+			}
+		}
+		start += n
+	}
+}
+
+// TestTails compares the device's choices with its own logits.
+func TestTails(t *testing.T) {
+	e := tiny(t, "qwen3-dense-untied", nil, Options{Context: 64})
+	mapPages(e)
+	ids := []int32{5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
+	want := logits(t, e, run(t, e, ids, 0, TailLogits))
+	order := make([]int32, len(want))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int {
+		switch {
+		case want[a] > want[b]:
+			return -1
+		case want[a] < want[b]:
+			return 1
+		}
+		return int(a - b)
+	})
+	if got := run(t, e, ids, 0, TailGreedy).IDs[0]; got != order[0] {
+		t.Errorf("arg max %d, want %d", got, order[0])
+	}
+	c := run(t, e, ids, 0, TailTopK).Candidates[0]
+	if len(c.IDs) != shaders.TopK {
+		t.Fatalf("%d candidates, want %d", len(c.IDs), shaders.TopK)
+	}
+	for i, id := range c.IDs {
+		if id != order[i] || c.Logits[i] != want[id] {
+			t.Errorf("candidate %d is id %d with %v, want %d with %v", i, id, c.Logits[i], order[i], want[order[i]])
+		}
+	}
+	var sum float64
+	for _, v := range want {
+		sum += math.Exp(float64(v) - float64(want[order[0]]))
+	}
+	if lse := float64(want[order[0]]) + math.Log(sum); math.Abs(lse-float64(c.LogSumExp)) > 1e-5*math.Abs(lse) {
+		t.Errorf("log-sum-exp %v, want %v", c.LogSumExp, lse)
+	}
+}
+
+// TestDispatchCounts keeps the figures that latency on a card depends on.
+func TestDispatchCounts(t *testing.T) {
+	const layers = 2
+	for _, c := range []struct {
+		o        Options
+		perLayer int
+		rest     int // embedding, last norm, head, two of the arg max
+	}{
+		{Options{Splits: 1}, 8, 5},
+		{Options{Splits: 1, FuseNorm: true}, 6, 4},
+		{Options{Splits: 2, FuseNorm: true}, 7, 4},
+	} {
+		c.o.Context = 64
+		e := tiny(t, "qwen3-dense-tied", nil, c.o)
+		mapPages(e)
+		run(t, e, []int32{1}, 0, TailGreedy)
+		before := e.Stats()
+		if _, err := e.Next(context.Background(), 1, NoHistory); err != nil {
+			t.Fatal(err)
+		}
+		after := e.Stats()
+		want := uint64(c.perLayer*layers + c.rest)
+		if got := after.Dispatches - before.Dispatches; got != want {
+			t.Errorf("splits %d, fused norms %v: %d dispatches per token, want %d", c.o.Splits, c.o.FuseNorm, got, want)
+		}
+		if got := after.Barriers - before.Barriers; got != want { // one in front of each but the first, one for the host
+			t.Errorf("splits %d, fused norms %v: %d barriers per token, want %d", c.o.Splits, c.o.FuseNorm, got, want)
+		}
+		if got := after.Submits - before.Submits; got != 1 {
+			t.Errorf("%d submits per token, want 1", got)
+		}
+	}
+}
