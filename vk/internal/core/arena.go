@@ -37,6 +37,9 @@ func (a *Arena) String(s string) string {
 
 // Strings returns each of names as String does.
 func (a *Arena) Strings(names []string) []string {
+	if len(names) == 0 {
+		return nil
+	}
 	out := make([]string, len(names))
 	for i, s := range names {
 		out[i] = a.String(s)

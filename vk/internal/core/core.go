@@ -49,6 +49,7 @@ const (
 	MemoryMapFailed    Result = C.VC_ERROR_MEMORY_MAP_FAILED
 	LayerNotPresent    Result = C.VC_ERROR_LAYER_NOT_PRESENT
 	ExtensionMissing   Result = C.VC_ERROR_EXTENSION_NOT_PRESENT
+	FeatureMissing     Result = C.VC_ERROR_FEATURE_NOT_PRESENT
 	IncompatibleDriver Result = C.VC_ERROR_INCOMPATIBLE_DRIVER
 )
 

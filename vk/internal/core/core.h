@@ -181,8 +181,8 @@ VcResult vc_record(VcDeviceCalls *d, VcCommandBuffer cmd, const VcOp *ops,
 VcResult vc_submit(VcDeviceCalls *d, VcQueue queue, VcCommandBuffer cmd,
                    VcHandle fence);
 VcResult vc_wait(VcDeviceCalls *d, VcHandle fence, uint64_t timeout_ns);
-VcResult vc_query_results(VcDeviceCalls *d, VcHandle pool, uint32_t count,
-                          uint64_t *out);
+VcResult vc_query_result(VcDeviceCalls *d, VcHandle pool, uint32_t index,
+                         uint64_t *out);
 VcResult vc_flush(VcDeviceCalls *d, VcHandle memory, uint64_t offset,
                   uint64_t size);
 VcResult vc_invalidate(VcDeviceCalls *d, VcHandle memory, uint64_t offset,

@@ -144,9 +144,9 @@ VcResult vc_wait(VcDeviceCalls *d, VcHandle fence, uint64_t timeout_ns) {
   return d->WaitForFences(d->device, 1, &fence, 1, timeout_ns);
 }
 
-VcResult vc_query_results(VcDeviceCalls *d, VcHandle pool, uint32_t count,
-                          uint64_t *out) {
-  return d->GetQueryPoolResults(d->device, pool, 0, count, (size_t)count * 8, out, 8,
+VcResult vc_query_result(VcDeviceCalls *d, VcHandle pool, uint32_t index,
+                         uint64_t *out) {
+  return d->GetQueryPoolResults(d->device, pool, index, 1, sizeof *out, out, sizeof *out,
                                 VC_QUERY_RESULT_64);
 }
 

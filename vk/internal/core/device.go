@@ -116,12 +116,9 @@ func (d *Device) Wait(fence Handle, ns uint64) Result {
 	return Result(C.vc_wait(d.calls, C.VcHandle(fence), C.uint64_t(ns)))
 }
 
-// QueryResults reads timestamps 0..len(out)-1 in ticks.
-func (d *Device) QueryResults(pool Handle, out []uint64) Result {
-	if len(out) == 0 {
-		return Success
-	}
-	return Result(C.vc_query_results(d.calls, C.VcHandle(pool), C.uint32_t(len(out)), (*C.uint64_t)(&out[0])))
+// QueryResult reads one timestamp in ticks.
+func (d *Device) QueryResult(pool Handle, index int, out *uint64) Result {
+	return Result(C.vc_query_result(d.calls, C.VcHandle(pool), C.uint32_t(index), (*C.uint64_t)(out)))
 }
 
 // Flush makes host writes to mapped memory visible to the device.

@@ -1,0 +1,105 @@
+package vk
+
+import (
+	"sync"
+
+	vgo "github.com/vulkan-go/vulkan"
+
+	"github.com/qwenvk/qwenvk/vk/internal/core"
+)
+
+// layout is what pipelines of one shape share: how many storage buffers and
+// how many bytes of push constants. Equal shapes have the same handles, so that
+// neighbouring dispatches may keep each other's bindings.
+type layout struct {
+	set      core.Handle // 0 without buffers
+	pipeline core.Handle
+}
+
+type shape struct{ buffers, pushBytes int }
+
+// layouts keeps the layouts of a device until it is closed; there are few.
+type layouts struct {
+	mu   sync.Mutex
+	sets map[int]core.Handle
+	all  map[shape]layout
+}
+
+func (l *layouts) init() {
+	l.sets, l.all = map[int]core.Handle{}, map[shape]layout{}
+}
+
+func (l *layouts) get(d *Device, buffers, pushBytes int) (layout, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := shape{buffers, pushBytes}
+	if out, ok := l.all[key]; ok {
+		return out, nil
+	}
+	set, err := l.set(d, buffers)
+	if err != nil {
+		return layout{}, err
+	}
+	var arena core.Arena
+	defer arena.Free()
+	info := vgo.PipelineLayoutCreateInfo{SType: vgo.StructureTypePipelineLayoutCreateInfo}
+	if set != 0 {
+		info.SetLayoutCount = 1
+		info.PSetLayouts = core.Slice(&arena, []vgo.DescriptorSetLayout{core.ToBinding[vgo.DescriptorSetLayout](set)})
+	}
+	if pushBytes > 0 {
+		info.PushConstantRangeCount = 1
+		info.PPushConstantRanges = []vgo.PushConstantRange{{
+			StageFlags: vgo.ShaderStageFlags(vgo.ShaderStageComputeBit), Size: uint32(pushBytes),
+		}}
+	}
+	var handle vgo.PipelineLayout
+	r := vgo.CreatePipelineLayout(d.handle, &info, nil, &handle)
+	info.Free()
+	if err := d.result(core.Result(r), "vkCreatePipelineLayout", "layout of %d buffers", buffers); err != nil {
+		return layout{}, err
+	}
+	out := layout{set: set, pipeline: core.HandleOf(handle)}
+	l.all[key] = out
+	return out, nil
+}
+
+func (l *layouts) set(d *Device, buffers int) (core.Handle, error) {
+	if buffers == 0 {
+		return 0, nil
+	}
+	if h, ok := l.sets[buffers]; ok {
+		return h, nil
+	}
+	bindings := make([]vgo.DescriptorSetLayoutBinding, buffers)
+	for i := range bindings {
+		bindings[i] = vgo.DescriptorSetLayoutBinding{
+			Binding:         uint32(i),
+			DescriptorType:  vgo.DescriptorTypeStorageBuffer,
+			DescriptorCount: 1,
+			StageFlags:      vgo.ShaderStageFlags(vgo.ShaderStageComputeBit),
+		}
+	}
+	info := vgo.DescriptorSetLayoutCreateInfo{
+		SType:        vgo.StructureTypeDescriptorSetLayoutCreateInfo,
+		BindingCount: uint32(buffers),
+		PBindings:    bindings,
+	}
+	var handle vgo.DescriptorSetLayout
+	r := vgo.CreateDescriptorSetLayout(d.handle, &info, nil, &handle)
+	info.Free()
+	if err := d.result(core.Result(r), "vkCreateDescriptorSetLayout", "layout of %d buffers", buffers); err != nil {
+		return 0, err
+	}
+	l.sets[buffers] = core.HandleOf(handle)
+	return l.sets[buffers], nil
+}
+
+func (l *layouts) destroy(d *Device) {
+	for _, out := range l.all {
+		vgo.DestroyPipelineLayout(d.handle, core.ToBinding[vgo.PipelineLayout](out.pipeline), nil)
+	}
+	for _, set := range l.sets {
+		vgo.DestroyDescriptorSetLayout(d.handle, core.ToBinding[vgo.DescriptorSetLayout](set), nil)
+	}
+}

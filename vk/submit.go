@@ -1,0 +1,153 @@
+package vk
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	vgo "github.com/vulkan-go/vulkan"
+
+	"github.com/qwenvk/qwenvk/vk/internal/core"
+)
+
+// Ticket stands for one submit.
+type Ticket struct {
+	c          *Commands
+	generation uint64
+}
+
+// waitSlice bounds one wait in C while a context can be cancelled: a wait
+// cannot be interrupted there. The end of the work ends it at once.
+const waitSlice = 10 * time.Millisecond
+
+// Submit starts c and returns at once. Submits of one device run in order; what
+// one wrote is visible to the next. While c still runs, the error is ErrPending.
+func (d *Device) Submit(c *Commands) (*Ticket, error) {
+	generation, err := d.submit(c)
+	if err != nil {
+		return nil, err
+	}
+	return &Ticket{c, generation}, nil
+}
+
+// Run submits c and waits for it. If ctx ends first, c goes on running.
+func (d *Device) Run(ctx context.Context, c *Commands) error {
+	generation, err := d.submit(c)
+	if err != nil {
+		return err
+	}
+	return c.wait(ctx, generation)
+}
+
+func (d *Device) submit(c *Commands) (uint64, error) {
+	if c.d != d {
+		return 0, fmt.Errorf("vk: submitting %q: it belongs to another device", c.name)
+	}
+	if err := d.check("submitting %q", c.name); err != nil {
+		return 0, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return 0, fmt.Errorf("vk: submitting %q: %w", c.name, ErrClosed)
+	}
+	if c.finished.Load() != c.started {
+		// Nobody waited for it; it may be done all the same.
+		if r := d.core.Wait(c.fence, 0); r == core.Timeout {
+			return 0, fmt.Errorf("vk: submitting %q: %w", c.name, ErrPending)
+		} else if err := d.result(r, "vkWaitForFences", "submitting %q", c.name); err != nil {
+			return 0, err
+		}
+		c.finished.Store(c.started)
+	}
+	if err := due(&d.count.submits, d.faults.SubmitAt, d.faults.SubmitErr, ErrDeviceLost); err != nil {
+		return 0, d.injected(err, "submitting %q", c.name)
+	}
+	if c.fence == 0 {
+		info := vgo.FenceCreateInfo{SType: vgo.StructureTypeFenceCreateInfo}
+		var fence vgo.Fence
+		r := vgo.CreateFence(d.handle, &info, nil, &fence)
+		info.Free()
+		if err := d.result(core.Result(r), "vkCreateFence", "submitting %q", c.name); err != nil {
+			return 0, err
+		}
+		c.fence = core.HandleOf(fence)
+	}
+	d.queueMu.Lock()
+	r := d.core.Submit(d.queue, c.cmd, c.fence)
+	d.queueMu.Unlock()
+	if err := d.result(r, "vkQueueSubmit", "submitting %q", c.name); err != nil {
+		return 0, err
+	}
+	c.started++
+	return c.started, nil
+}
+
+// Wait waits until the submit is done. If ctx ends first it returns the
+// context's error and the work goes on; it may be waited for again.
+//
+// Afterwards the host reads, through Buffer.Bytes, what the commands wrote to
+// ranges with a barrier to HostRead.
+func (t *Ticket) Wait(ctx context.Context) error { return t.c.wait(ctx, t.generation) }
+
+// Done reports whether the submit is done, without waiting.
+func (t *Ticket) Done() (bool, error) { return t.c.poll(t.generation, 0) }
+
+func (c *Commands) wait(ctx context.Context, generation uint64) error {
+	slice := time.Hour
+	if ctx.Done() != nil {
+		slice = waitSlice
+	}
+	for {
+		done, err := c.poll(generation, slice)
+		if done || err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("vk: waiting for %q: %w", c.name, err)
+		}
+	}
+}
+
+// poll waits for at most d.
+func (c *Commands) poll(generation uint64, d time.Duration) (bool, error) {
+	if c.finished.Load() >= generation {
+		return true, nil
+	}
+	if err := c.d.check("waiting for %q", c.name); err != nil {
+		return false, err
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.finished.Load() >= generation {
+		return true, nil
+	}
+	r := c.d.core.Wait(c.fence, uint64(d))
+	if r == core.Timeout {
+		return false, nil
+	}
+	if err := c.d.result(r, "vkWaitForFences", "waiting for %q", c.name); err != nil {
+		return false, err
+	}
+	if err := due(&c.d.count.waits, c.d.faults.WaitAt, c.d.faults.WaitErr, ErrDeviceLost); err != nil {
+		return false, c.d.injected(err, "waiting for %q", c.name)
+	}
+	for _, g := range c.hostReads {
+		if err := g.Buffer.Invalidate(g.Offset, g.Size); err != nil {
+			return false, err
+		}
+	}
+	c.finished.Store(generation)
+	return true, nil
+}
+
+// settle waits for the last submit, whatever comes: its objects must not be
+// destroyed under the device.
+func (c *Commands) settle() {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.closed || c.fence == 0 || c.finished.Load() == c.started {
+		return
+	}
+	c.d.core.Wait(c.fence, ^uint64(0))
+}
