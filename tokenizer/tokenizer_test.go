@@ -304,14 +304,14 @@ func TestConcurrentUse(t *testing.T) {
 	wg.Wait()
 }
 
-// TestLongWord would take minutes were merging quadratic.
+// TestLongWord would take a minute were merging quadratic.
 func TestLongWord(t *testing.T) {
 	tok := qwen3(t)
 	for _, part := range []string{"a", "abcdefghij", "!", "你好", " "} {
-		text := strings.Repeat(part, 1_000_000/len(part))
+		text := strings.Repeat(part, 200_000/len(part))
 		ids := mustEncode(t, tok, text, tokenizer.EncodeOptions{})
 		if got := mustDecode(t, tok, ids, tokenizer.DecodeOptions{}); got != text {
-			t.Errorf("a megabyte of %q does not come back", part)
+			t.Errorf("a long run of %q does not come back", part)
 		}
 	}
 }
