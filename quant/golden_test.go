@@ -1,38 +1,18 @@
 package quant_test
 
 import (
-	"errors"
-	"io/fs"
 	"math"
-	"os"
-	"path/filepath"
 	"testing"
 
+	"github.com/qwenvk/qwenvk/internal/testkit"
 	"github.com/qwenvk/qwenvk/loader/safetensors"
 	"github.com/qwenvk/qwenvk/quant"
 )
 
-// golden reads a reference file: from the repository, or from the folder of shared data
-// beside it.
-func golden(t *testing.T, name string) []byte {
-	t.Helper()
-	for _, root := range []string{"../testdata/golden", "../../shared/golden"} {
-		data, err := os.ReadFile(filepath.Join(root, name))
-		if err == nil {
-			return data
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
-		}
-	}
-	t.Skipf("golden file %s is neither in testdata nor in the shared folder", name)
-	return nil
-}
-
 // blocks returns the reference blocks of a type and their values, both from gguf-py.
 func blocks(t *testing.T, typ quant.Type) (src []byte, values []float32) {
 	t.Helper()
-	f, err := safetensors.Parse(golden(t, "quant-blocks/"+typ.String()+".safetensors"))
+	f, err := safetensors.Parse(testkit.Read(t, "golden/quant-blocks/"+typ.String()+".safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
