@@ -1,0 +1,91 @@
+package cpuexec
+
+import (
+	"fmt"
+
+	"github.com/qwenvk/qwenvk/graph"
+	"github.com/qwenvk/qwenvk/quant"
+)
+
+// Weights finds parameters by name. Values returns the Rows×Cols elements of w, row after row, exactly as a device
+// that stores them in w.Layout computes with them. The executor asks once for each name and does not write to the
+// result.
+type Weights interface {
+	Values(w graph.Weight) ([]float32, error)
+}
+
+// WeightsFunc lets a function be Weights.
+type WeightsFunc func(w graph.Weight) ([]float32, error)
+
+// Values calls f.
+func (f WeightsFunc) Values(w graph.Weight) ([]float32, error) { return f(w) }
+
+// Stored turns weights as a model file stores them into Weights: find returns the type and the bytes of a named
+// tensor, which are then repacked or quantised into the layout of the weight, as an upload to a device does, and
+// unpacked.
+func Stored(find func(name string) (quant.Type, []byte, error)) Weights {
+	return WeightsFunc(func(w graph.Weight) ([]float32, error) {
+		t, data, err := find(w.Name)
+		if err != nil {
+			return nil, err
+		}
+		planes := make([][]byte, w.Layout.Planes())
+		for i := range planes {
+			planes[i] = make([]byte, w.Rows*w.Layout.PlaneRowBytes(i, w.Cols))
+		}
+		convert := quant.Repack
+		if grouped(w.Layout) && (t == quant.F32 || t == quant.F16 || t == quant.BF16) {
+			convert = quant.QuantizeRows
+		}
+		if err := convert(planes, w.Layout, t, data, w.Rows, w.Cols); err != nil {
+			return nil, fmt.Errorf("tensor %s: %w", w.Name, err)
+		}
+		values := make([]float32, w.Rows*w.Cols)
+		return values, quant.Unpack(values, w.Layout, planes, w.Rows, w.Cols)
+	})
+}
+
+func grouped(l quant.Layout) bool { return l.Kind == quant.LayoutQ8 || l.Kind == quant.LayoutQ4 }
+
+// weight returns the elements of w, asking for them at first use.
+func (e *Executor) weight(w *graph.Weight) ([]float32, error) {
+	if values, ok := e.loaded[w.Name]; ok {
+		return values, nil
+	}
+	values, err := e.weights.Values(*w)
+	if err == nil && len(values) != w.Rows*w.Cols {
+		err = fmt.Errorf("weight %s has %d elements, the graph wants %d×%d", w.Name, len(values), w.Rows, w.Cols)
+	}
+	if err != nil {
+		return nil, err
+	}
+	e.loaded[w.Name] = values
+	return values, nil
+}
+
+// packRows returns the rows of a pack in the order the device has them: part after part, or in turn.
+func (e *Executor) packRows(p *graph.Pack) ([][]float32, error) {
+	rows := make([][]float32, 0, p.Rows())
+	parts := make([][][]float32, len(p.Parts)) // part, row, column
+	for i := range p.Parts {
+		w := &p.Parts[i]
+		values, err := e.weight(w)
+		if err != nil {
+			return nil, err
+		}
+		for r := range w.Rows {
+			parts[i] = append(parts[i], values[r*w.Cols:(r+1)*w.Cols])
+		}
+		if !p.Interleave {
+			rows = append(rows, parts[i]...)
+		}
+	}
+	if p.Interleave {
+		for r := range parts[0] {
+			for _, part := range parts {
+				rows = append(rows, part[r])
+			}
+		}
+	}
+	return rows, nil
+}
