@@ -272,8 +272,12 @@ func (m *metadata) tensors(c *Config, arch string) {
 			c.AttentionBias = true
 		}
 	}
-	if c.Vocab == 0 {
-		c.Vocab = m.size(arch + ".vocab_size")
+	if c.Vocab == 0 { // the embedding is missing: package model will say so, with the shape it has to have
+		tokens, _ := m.file.Lookup("tokenizer.ggml.tokens")
+		c.Vocab = m.optional(arch+".vocab_size", int(min(tokens.Len, math.MaxInt32)))
+	}
+	if c.Vocab == 0 && m.err == nil {
+		m.err = errors.New("tensor \"token_embd.weight\" is missing")
 	}
 }
 
