@@ -1,0 +1,219 @@
+package cpuexec_test
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/qwenvk/qwenvk/graph"
+	"github.com/qwenvk/qwenvk/graph/cpuexec"
+	"github.com/qwenvk/qwenvk/quant"
+)
+
+// small is a model of the Qwen3 family with sizes that differ from each other.
+type small struct {
+	layers, heads, kvHeads int
+	qkNorm                 bool
+	mixed                  string // weights whose name contains it are stored in another layout than the rest
+}
+
+const (
+	smallHidden, smallHeadDim, smallInner, smallVocab = 96, 32, 160, 53
+)
+
+func (s small) String() string {
+	return fmt.Sprintf("%d layers, %d/%d heads, norm %t, mixed %q", s.layers, s.heads, s.kvHeads, s.qkNorm, s.mixed)
+}
+
+func (s small) weight(name string, rows, cols int) graph.Weight {
+	w := graph.Weight{Name: name, Rows: rows, Cols: cols, Layout: quant.LayoutOf(quant.F32)}
+	if s.mixed != "" && strings.Contains(name, s.mixed) {
+		w.Layout = quant.LayoutOf(quant.BF16)
+	}
+	return w
+}
+
+func (s small) build(t testing.TB) *graph.Graph {
+	t.Helper()
+	rope := graph.RoPE{InvFreq: make([]float64, smallHeadDim/2), Scale: 1.25}
+	for i := range rope.InvFreq {
+		rope.InvFreq[i] = math.Pow(100, -float64(i)/float64(len(rope.InvFreq)))
+	}
+	const eps = 1e-6
+	b := graph.NewBuilder("small", graph.KVShape{Layers: s.layers, Heads: s.kvHeads, HeadDim: smallHeadDim}, rope)
+	embedding := s.weight("embd", smallVocab, smallHidden)
+	h := b.Embed(embedding)
+	for l := range s.layers {
+		pre := fmt.Sprintf("blk.%d.", l)
+		w := func(name string, rows, cols int) graph.Weight { return s.weight(pre+name+".weight", rows, cols) }
+		head := func(x graph.Value, n int, norm string) graph.Value {
+			x = x.Heads(n)
+			if s.qkNorm {
+				x = b.RMSNorm(x, w(norm, 1, smallHeadDim), eps)
+			}
+			return b.RoPE(x)
+		}
+		b.Layer(fmt.Sprintf("blk.%d", l))
+		x := b.RMSNorm(h, w("attn_norm", 1, smallHidden), eps)
+		q := head(b.MatMul(x, w("attn_q", s.heads*smallHeadDim, smallHidden)), s.heads, "attn_q_norm")
+		k := head(b.MatMul(x, w("attn_k", s.kvHeads*smallHeadDim, smallHidden)), s.kvHeads, "attn_k_norm")
+		b.StoreKV(k, b.MatMul(x, w("attn_v", s.kvHeads*smallHeadDim, smallHidden)), l)
+		a := b.Attention(q, l, 1/math.Sqrt(smallHeadDim))
+		h = b.Add(h, b.MatMul(a, w("attn_output", smallHidden, s.heads*smallHeadDim)))
+		x = b.RMSNorm(h, w("ffn_norm", 1, smallHidden), eps)
+		f := b.SwiGLU(b.MatMul(x, w("ffn_gate", smallInner, smallHidden)), b.MatMul(x, w("ffn_up", smallInner, smallHidden)))
+		h = b.Add(h, b.MatMul(f, w("ffn_down", smallHidden, smallInner)))
+	}
+	h = b.RMSNorm(b.LastRows(h), s.weight("output_norm", 1, smallHidden), eps)
+	g, err := b.Build(b.MatMul(h, embedding))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// randomWeights gives every weight numbers that depend on its name alone.
+var randomWeights = cpuexec.WeightsFunc(func(w graph.Weight) ([]float32, error) {
+	seed := fnv.New64a()
+	seed.Write([]byte(w.Name))
+	r := rand.New(rand.NewPCG(seed.Sum64(), 1))
+	values := make([]float32, w.Rows*w.Cols)
+	for i := range values {
+		values[i] = float32(r.NormFloat64() / math.Sqrt(float64(w.Cols)))
+		if w.Rows == 1 {
+			values[i] = 1 + values[i]
+		}
+	}
+	return values, nil
+})
+
+var smalls = []small{
+	{layers: 2, heads: 6, kvHeads: 2, qkNorm: true},
+	{layers: 2, heads: 2, kvHeads: 2, qkNorm: false},
+	{layers: 1, heads: 3, kvHeads: 1, qkNorm: true, mixed: "attn_v"}, // q, k and v cannot be stacked
+	{layers: 2, heads: 4, kvHeads: 1, qkNorm: false, mixed: "blk.1.attn_q."},
+	{layers: 2, heads: 4, kvHeads: 2, qkNorm: true, mixed: "ffn_up"}, // gate and up cannot be interleaved
+}
+
+// forms lists every combination of Options.
+func forms() []graph.Options {
+	var all []graph.Options
+	for _, output := range []graph.Output{graph.CacheOnly, graph.LastLogits, graph.AllLogits} {
+		for bits := range 8 {
+			all = append(all, graph.Options{Output: output, NoFuse: bits&1 != 0, FuseNorm: bits&2 != 0, OneRowEach: bits&4 != 0})
+		}
+	}
+	return all
+}
+
+// The steps of TestForms: three sequences, of which the middle one has tokens already.
+var (
+	history = cpuexec.Step{IDs: []int32{9, 8, 7}, Seqs: []cpuexec.Seq{{Slot: 4, Rows: 3}}}
+	chunk   = cpuexec.Step{IDs: []int32{1, 2, 3, 4, 5, 6, 0}, Seqs: []cpuexec.Seq{{Slot: 0, Rows: 4}, {Slot: 4, Rows: 1, Start: 3}, {Slot: 2, Rows: 2}}}
+	next    = cpuexec.Step{IDs: []int32{50, 51, 52}, Seqs: []cpuexec.Seq{{Slot: 0, Rows: 1, Start: 4}, {Slot: 4, Rows: 1, Start: 4}, {Slot: 2, Rows: 1, Start: 2}}}
+)
+
+// TestForms: whatever the passes did to a graph, each value that is left and the cache are as the plain form has them.
+func TestForms(t *testing.T) {
+	for _, s := range smalls {
+		m := s.build(t)
+		plain := graph.Compile(m, graph.Options{Output: graph.AllLogits, NoFuse: true})
+		oracle := cpuexec.New(m, randomWeights)
+		run(t, oracle, plain, history)
+		wantChunk := run(t, oracle, plain, chunk)
+		wantNext := run(t, oracle, plain, next)
+		for _, o := range forms() {
+			t.Run(fmt.Sprintf("%v/%+v", s, o), func(t *testing.T) {
+				g := graph.Compile(m, o)
+				e := cpuexec.New(m, randomWeights)
+				run(t, e, plain, history)
+				if o.OneRowEach { // the form is for decoding
+					run(t, e, plain, chunk)
+					compare(t, g, o, run(t, e, g, next), wantNext, next)
+					return
+				}
+				compare(t, g, o, run(t, e, g, chunk), wantChunk, chunk)
+				compare(t, plain, graph.Options{Output: graph.AllLogits}, run(t, e, plain, next), wantNext, next) // reads the cache that g wrote
+			})
+		}
+	}
+}
+
+// compare holds the logits and all values that both runs have against each other.
+func compare(t *testing.T, g *graph.Graph, o graph.Options, got, want *cpuexec.Result, s cpuexec.Step) {
+	t.Helper()
+	const tolerance = 1e-12
+	var last []int
+	for i, row := 0, -1; i < len(s.Seqs); i++ {
+		row += s.Seqs[i].Rows
+		last = append(last, row)
+	}
+	pick := func(all [][]float64, n int) [][]float64 { // all rows, or the last of each sequence
+		if n == len(all) {
+			return all
+		}
+		var some [][]float64
+		for _, row := range last {
+			some = append(some, all[row])
+		}
+		return some
+	}
+	if wantRows := map[graph.Output]int{graph.LastLogits: len(last), graph.AllLogits: len(s.IDs)}[o.Output]; len(got.Logits) != wantRows {
+		t.Fatalf("%d rows of logits, want %d", len(got.Logits), wantRows)
+	}
+	if got.Logits != nil {
+		if _, relative := distance(t, got.Logits, pick(want.Logits, len(got.Logits))); relative > tolerance {
+			t.Errorf("logits are off by %.1e relative rms", relative)
+		}
+	}
+	shared := 0
+	for id, value := range got.Values {
+		if want.Values[id] == nil {
+			continue // made by a pass
+		}
+		shared++
+		if _, relative := distance(t, rows(value), pick(rows(want.Values[id]), value.Rows)); relative > tolerance {
+			t.Errorf("value %d (%s) is off by %.1e relative rms", id, g.Tensor(id).Name, relative)
+		}
+	}
+	if shared == 0 {
+		t.Error("no value was compared")
+	}
+}
+
+// TestChunks: a prompt gives the same logits however it is cut, and beside other sequences as alone.
+func TestChunks(t *testing.T) {
+	m := smalls[0].build(t)
+	g := graph.Compile(m, graph.Options{Output: graph.AllLogits})
+	ids := []int32{3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7}
+	whole := prefill(t, cpuexec.New(m, randomWeights), g, ids, len(ids))
+	for _, n := range []int{1, 3, 7} {
+		if _, relative := distance(t, prefill(t, cpuexec.New(m, randomWeights), g, ids, n), whole); relative > 1e-12 {
+			t.Errorf("chunks of %d: logits are off by %.1e relative rms", n, relative)
+		}
+	}
+	e := cpuexec.New(m, randomWeights)
+	prefill(t, e, g, []int32{7, 7, 7, 7, 7, 7}, 6) // slot 0 is used again from its start
+	both := cpuexec.Step{IDs: append([]int32{8, 8}, ids...), Seqs: []cpuexec.Seq{{Slot: 1, Rows: 2}, {Slot: 0, Rows: len(ids)}}}
+	if _, relative := distance(t, run(t, e, g, both).Logits[2:], whole); relative > 1e-12 {
+		t.Errorf("beside another sequence: logits are off by %.1e relative rms", relative)
+	}
+}
+
+// TestCausal: a token changes nothing before it, and everything after it.
+func TestCausal(t *testing.T) {
+	m := smalls[0].build(t)
+	g := graph.Compile(m, graph.Options{Output: graph.AllLogits})
+	ids := []int32{3, 1, 4, 1, 5, 9}
+	a := prefill(t, cpuexec.New(m, randomWeights), g, ids, len(ids))
+	ids[3] = 40
+	b := prefill(t, cpuexec.New(m, randomWeights), g, ids, len(ids))
+	for i := range a {
+		if most, _ := distance(t, b[i:i+1], a[i:i+1]); (most == 0) != (i < 3) {
+			t.Errorf("position %d: logits changed by %g when token 3 did", i, most)
+		}
+	}
+}
