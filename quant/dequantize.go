@@ -25,7 +25,7 @@ func Dequantize(dst []float32, t Type, src []byte) error {
 // dequantize is Dequantize for lengths that are known to be right. The calls are spelt out,
 // because a call through a variable would move the caller's dst from stack to heap.
 func dequantize(dst []float32, t Type, src []byte) {
-	if t.dense() {
+	if t.Dense() {
 		decodeDense(dst, t, src)
 		return
 	}

@@ -189,6 +189,9 @@ func TestRefusesWeights(t *testing.T) {
 		{"too large for F16", f32(quant.LayoutF16), quant.BF16, bytesOf(quant.BF16, with(0, 300, 1e5)), 0, 300, "65504"},
 		{"too large for BF16", f32(quant.LayoutBF16), quant.F32, bytesOf(quant.F32, with(2, 1, math.MaxFloat32)), 2, 1, "BF16"},
 		{"NaN to INT4", q4z, quant.BF16, bytesOf(quant.BF16, with(2, 129, float32(math.NaN()))), 2, 129, "finite"},
+		{"negative NaN to INT4", q4z, quant.F32, bytesOf(quant.F32, with(0, 5, math.Float32frombits(0xff800001))), 0, 5, "finite"},
+		{"negative Inf to INT4", q4z, quant.F16, bytesOf(quant.F16, with(0, 511, -inf)), 0, 511, "finite"},
+		{"Inf to INT4", q4z, quant.BF16, bytesOf(quant.BF16, with(0, 0, inf)), 0, 0, "finite"},
 		{"scale beyond F16", q4z, quant.F32, bytesOf(quant.F32, with(1, 130, -3e6)), 1, 130, "scale"},
 		{"sum overflows", q4z, quant.F32, bytesOf(quant.F32, func() []float32 { w := with(1, 130, -3e38); w[cols+131] = 3e38; return w }()), 1, 131, "scale"},
 		{"Q8_0 scale", quant.LayoutOf(quant.Q8_0), quant.Q8_0, spoil(quant.Q8_0, rows, cols, cols/32+1, 0), 1, 32, "scale"},
@@ -197,11 +200,7 @@ func TestRefusesWeights(t *testing.T) {
 		{"Q8_0 scale to F32", f32(quant.LayoutF32), quant.Q8_0, spoil(quant.Q8_0, rows, cols, 5, 0), 0, 160, "finite"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			planes := newPlanes(c.l, rows, cols)
-			err := quant.Repack(planes, c.l, c.t, c.src, rows, cols)
-			if c.l.Kind == quant.LayoutQ4 && c.t != quant.Q4_0 {
-				err = quant.QuantizeRows(planes, c.l, c.t, c.src, rows, cols)
-			}
+			err := quant.Convert(newPlanes(c.l, rows, cols), c.l, c.t, c.src, rows, cols)
 			var bad *quant.ValueError
 			if !errors.As(err, &bad) {
 				t.Fatalf("error %v, want a ValueError", err)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/qwenvk/qwenvk/internal/half"
 )
@@ -29,7 +30,7 @@ func QuantizeRows(planes [][]byte, l Layout, t Type, src []byte, rows, cols int)
 	if l.Kind != LayoutQ8 && l.Kind != LayoutQ4 {
 		return fmt.Errorf("quant: layout %s is not one to quantise to", l.Name())
 	}
-	if !t.dense() {
+	if !t.Dense() {
 		return fmt.Errorf("quant: weights of type %v are quantised already", t)
 	}
 	if err := l.checkPlanes(planes, rows, cols); err != nil {
@@ -71,12 +72,9 @@ func QuantizeRows(planes [][]byte, l Layout, t Type, src []byte, rows, cols int)
 // quantizeGroup rounds one group. q and zero are as the planes store them, 4-bit quants one
 // to a byte. bad is the place of a weight that cannot be used, or -1.
 func quantizeGroup(q []uint8, w []float32, l Layout) (scale uint16, zero uint8, bad int, problem string) {
-	var lo, hi float32
-	for i, f := range w {
-		if !finite(f) {
-			return 0, 0, i, notFinite
-		}
-		lo, hi = min(lo, f), max(hi, f)
+	lo, hi, ok := bounds(w)
+	if !ok {
+		return 0, 0, firstNotFinite(w), notFinite
 	}
 	levels := int32(255)
 	if l.Kind == LayoutQ4 {
@@ -90,11 +88,11 @@ func quantizeGroup(q []uint8, w []float32, l Layout) (scale uint16, zero uint8, 
 	}
 	scale = half.F32ToF16(span)
 	if !finiteF16(scale) {
-		for i, f := range w {
-			if f == hi && hi >= -lo || f == lo && hi < -lo {
-				return 0, 0, i, bigGroup
-			}
+		extreme := hi
+		if -lo > hi {
+			extreme = lo
 		}
+		return 0, 0, slices.Index(w, extreme), bigGroup
 	}
 	s := half.F16ToF32(scale)
 	if s == 0 {
@@ -109,10 +107,29 @@ func quantizeGroup(q []uint8, w []float32, l Layout) (scale uint16, zero uint8, 
 	if l.Kind == LayoutQ8 {
 		bias = 128
 	}
+	q = q[:len(w)]
 	for i, f := range w {
 		q[i] = uint8(min(max(roundEven(f/s)+z, least), levels) - bias)
 	}
 	return scale, uint8(z - bias), -1, ""
+}
+
+// bounds returns the least and the largest of w and 0; ok is false if a weight is not finite.
+//
+// It compares the floats' bits as integers, those of negative numbers turned round so that
+// their order is the numbers' order: integers have a minimum and maximum without branches, and
+// the infinities and NaN lie at the ends of that order.
+func bounds(w []float32) (lo, hi float32, ok bool) {
+	const inf, sign = 0x7f800000, 0x7fffffff
+	var least, most int32
+	for _, f := range w {
+		b := int32(math.Float32bits(f))
+		b ^= b >> 31 & sign
+		least, most = min(least, b), max(most, b)
+	}
+	lo = math.Float32frombits(uint32(least ^ least>>31&sign))
+	hi = math.Float32frombits(uint32(most))
+	return lo, hi, most < inf && least > -inf-1
 }
 
 // roundEven rounds to the nearest integer, ties to even, for |x| < 2^22. Here |x| is at most

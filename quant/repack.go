@@ -10,6 +10,15 @@ import (
 // chunk is how many elements pass through the stack at a time: one of the largest blocks.
 const chunk = 256
 
+// Convert writes rows × cols weights of type t as planes of layout l, whatever it takes: it is
+// QuantizeRows where plain numbers go to quants, else Repack.
+func Convert(planes [][]byte, l Layout, t Type, src []byte, rows, cols int) error {
+	if t.Dense() && (l.Kind == LayoutQ8 || l.Kind == LayoutQ4) {
+		return QuantizeRows(planes, l, t, src, rows, cols)
+	}
+	return Repack(planes, l, t, src, rows, cols)
+}
+
 // Repack writes rows × cols weights of type t, src, as planes of layout l. Each plane has
 // exactly rows × PlaneRowBytes bytes.
 //

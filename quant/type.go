@@ -71,5 +71,5 @@ func (t Type) RowBytes(cols int) (int, error) {
 	return cols / t.BlockSize() * t.BlockBytes(), nil
 }
 
-// dense reports whether t stores each number on its own.
-func (t Type) dense() bool { return t >= F32 && t <= BF16 }
+// Dense reports whether t stores each number on its own: F32, F16, BF16.
+func (t Type) Dense() bool { return t >= F32 && t <= BF16 }
