@@ -94,7 +94,7 @@ func (r *Runtime) open() error {
 
 // capsMask hides what the options forbid.
 func (r *Runtime) capsMask() (*vk.Mask, error) {
-	mask := vk.Mask{MaxTier: -1}
+	mask := vk.Mask{MaxTier: vk.AllTiers}
 	if r.options.mask != nil {
 		mask = *r.options.mask
 	}

@@ -115,11 +115,11 @@ func (e *Executor) place(ctx context.Context, source Source) error {
 	}{
 		{&e.rope, "rope table", uint64(len(table)), vk.DeviceLocal},
 		{&e.stepDevice, "step", uint64(e.step.Words()) * 4, vk.DeviceLocal},
-		{&e.stepHost, "step (host)", uint64(e.step.Words()) * 4, vk.HostWrite},
+		{&e.stepHost, "step (host)", uint64(e.step.Words()) * 4, vk.HostToDevice},
 		{&e.arena, "arena", e.arenaBytes(), vk.DeviceLocal},
 		{&e.partial, "attention parts", e.partialBytes(heads, g.KV.HeadDim), vk.DeviceLocal},
 		{&e.reduce, "reduction", uint64(o.Slots) * uint64(reduceGroups(g.Vocab)) * (2 + 2*shaders.TopK) * 4, vk.DeviceLocal},
-		{&e.results, "results", uint64(o.Slots) * topKWords * 4, vk.HostRead},
+		{&e.results, "results", uint64(o.Slots) * topKWords * 4, vk.DeviceToHost},
 	}
 	for _, a := range allocations {
 		if *a.to, err = e.dev.NewBuffer(a.name, a.size, a.kind); err != nil {
@@ -129,7 +129,8 @@ func (e *Executor) place(ctx context.Context, source Source) error {
 	if err := e.dev.UploadBytes(ctx, whole(e.rope), table); err != nil {
 		return err
 	}
-	return e.dev.FreeStaging()
+	e.dev.FreeStaging()
+	return nil
 }
 
 // defaultSplits lets decode attention fill a card: about 128 workgroups. A software device has as many workers as

@@ -16,8 +16,11 @@ import (
 	"github.com/qwenvk/qwenvk/vk/vktest"
 )
 
+// unmasked is the device as it is.
+var unmasked = vk.Mask{MaxTier: vk.AllTiers}
+
 // tiny opens a golden model and makes an executor for it.
-func tiny(t *testing.T, name string, mask *vk.Mask, o Options) *Executor {
+func tiny(t *testing.T, name string, mask vk.Mask, o Options) *Executor {
 	t.Helper()
 	c, err := loader.Open(testkit.Path(t, filepath.Join("golden", name)))
 	if err != nil {
@@ -125,7 +128,7 @@ func TestReplay(t *testing.T) {
 			t.Run(fmt.Sprintf("kv-%s/splits%d", kv, o.Splits), func(t *testing.T) {
 				const context96 = 96
 				o.Context, o.KV = context96, kv
-				replayed, fresh := tiny(t, "qwen3-dense-tied", nil, o), tiny(t, "qwen3-dense-tied", nil, o)
+				replayed, fresh := tiny(t, "qwen3-dense-tied", unmasked, o), tiny(t, "qwen3-dense-tied", unmasked, o)
 				for _, e := range []*Executor{replayed, fresh} {
 					poison(t, e, true)
 					mapPages(e)
@@ -166,7 +169,7 @@ func TestReplay(t *testing.T) {
 func TestColumns(t *testing.T) {
 	for _, o := range []Options{{Splits: 1}, {Splits: 2, FuseNorm: true}} {
 		o.Context = 64
-		one, many := tiny(t, "qwen3-dense-tied", nil, o), tiny(t, "qwen3-dense-tied", nil, o)
+		one, many := tiny(t, "qwen3-dense-tied", unmasked, o), tiny(t, "qwen3-dense-tied", unmasked, o)
 		mapPages(one)
 		mapPages(many)
 		start := 0
@@ -192,8 +195,8 @@ func TestColumns(t *testing.T) {
 // TestShards forces a binding limit of 64 KiB, so that embedding, head, dense weights and cache lie in shards.
 func TestShards(t *testing.T) {
 	o := Options{Context: 512, KV: "f32"}
-	plain := tiny(t, "qwen3-dense-tied", nil, o)
-	cut := tiny(t, "qwen3-dense-tied", &vk.Mask{MaxTier: -1, MaxStorageBufferRange: 64 << 10, ForceStaging: true}, o)
+	plain := tiny(t, "qwen3-dense-tied", unmasked, o)
+	cut := tiny(t, "qwen3-dense-tied", vk.Mask{MaxTier: vk.AllTiers, MaxStorageBufferRange: 64 << 10, ForceStaging: true}, o)
 	for name, m := range cut.weights.matrices {
 		if len(m.shards) < 2 && m.bytes > 64<<10 {
 			t.Errorf("%s lies in one shard of %d bytes", name, m.bytes)
@@ -225,7 +228,7 @@ func TestShards(t *testing.T) {
 
 // TestTails compares the device's choices with its own logits.
 func TestTails(t *testing.T) {
-	e := tiny(t, "qwen3-dense-untied", nil, Options{Context: 64})
+	e := tiny(t, "qwen3-dense-untied", unmasked, Options{Context: 64})
 	mapPages(e)
 	ids := []int32{5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
 	want := logits(t, e, run(t, e, ids, 0, TailLogits))
@@ -276,7 +279,7 @@ func TestDispatchCounts(t *testing.T) {
 		{Options{Splits: 2, FuseNorm: true}, 7, 4},
 	} {
 		c.o.Context = 64
-		e := tiny(t, "qwen3-dense-tied", nil, c.o)
+		e := tiny(t, "qwen3-dense-tied", unmasked, c.o)
 		mapPages(e)
 		run(t, e, []int32{1}, 0, TailGreedy)
 		before := e.Stats()

@@ -32,7 +32,7 @@ func (t *tracker) before(accesses []access) []vk.Barrier {
 	return barriers
 }
 
-const writeAccess = vk.ShaderWrite | vk.TransferWrite | vk.HostWrites
+const writeAccess = vk.ShaderWrite | vk.TransferWrite | vk.HostWrite
 
 func (t *tracker) conflicts(accesses []access) bool {
 	for _, a := range accesses {

@@ -212,7 +212,7 @@ func (e *Executor) historyBuffers() error {
 	if err != nil {
 		return err
 	}
-	params, err := e.dev.NewBuffer("penalties", uint64(e.options.Slots)*16, vk.HostWrite)
+	params, err := e.dev.NewBuffer("penalties", uint64(e.options.Slots)*16, vk.HostToDevice)
 	if err != nil {
 		counts.Close()
 		return err
