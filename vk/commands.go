@@ -19,7 +19,7 @@ type Commands struct {
 
 	pool    vgo.CommandPool
 	cmd     core.Handle
-	sets    vgo.DescriptorPool
+	sets    core.Handle // descriptor pool, 0 without bindings
 	queries vgo.QueryPool
 	order   []int // timestamp indices as recorded
 	ticks   []uint64
@@ -136,23 +136,13 @@ func (c *Commands) newSets(r *Recorder) error {
 		return nil
 	}
 	d := c.d
-	info := vgo.DescriptorPoolCreateInfo{
-		SType:         vgo.StructureTypeDescriptorPoolCreateInfo,
-		MaxSets:       uint32(len(r.sets)),
-		PoolSizeCount: 1,
-		PPoolSizes: []vgo.DescriptorPoolSize{{
-			Type: vgo.DescriptorTypeStorageBuffer, DescriptorCount: uint32(len(r.infos)),
-		}},
-	}
-	var pool vgo.DescriptorPool
-	res := vgo.CreateDescriptorPool(d.handle, &info, nil, &pool)
-	info.Free()
-	if err := d.result(core.Result(res), "vkCreateDescriptorPool", "recording %q", c.name); err != nil {
+	pool, res := d.core.Pool(len(r.sets), len(r.infos))
+	if err := d.result(res, "vkCreateDescriptorPool", "recording %q", c.name); err != nil {
 		return err
 	}
 	c.sets = pool
-	sets, result := d.core.MakeSets(core.HandleOf(pool), r.sets, r.infos)
-	if err := d.result(result, "vkAllocateDescriptorSets", "recording %q", c.name); err != nil {
+	sets, res := d.core.MakeSets(pool, r.sets, r.infos)
+	if err := d.result(res, "vkAllocateDescriptorSets", "recording %q", c.name); err != nil {
 		return err
 	}
 	for i, set := range r.opSet {
@@ -216,13 +206,18 @@ func (c *Commands) Close() {
 	if c == nil {
 		return
 	}
-	c.settle()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return
 	}
 	c.closed = true
+	if c.finished.Load() != c.started && c.fence != 0 {
+		// Whatever comes: objects must not be destroyed under a working device.
+		if r := c.d.core.Wait(c.fence, ^uint64(0)); r == core.Success {
+			c.finished.Store(c.started)
+		}
+	}
 	c.destroy()
 	c.d.remove(c)
 }
@@ -236,8 +231,8 @@ func (c *Commands) destroy() {
 	if c.queries != nil {
 		vgo.DestroyQueryPool(d.handle, c.queries, nil)
 	}
-	if c.sets != nil {
-		vgo.DestroyDescriptorPool(d.handle, c.sets, nil)
+	if c.sets != 0 {
+		vgo.DestroyDescriptorPool(d.handle, core.ToBinding[vgo.DescriptorPool](c.sets), nil)
 	}
 	if c.pool != nil {
 		vgo.DestroyCommandPool(d.handle, c.pool, nil)

@@ -130,9 +130,10 @@ func (d *Device) create(lowPriority bool) error {
 	p, c := d.phys, &d.caps
 	has := chain(p.version, p.listed)
 	enable := core.Features{
+		Int16: c.Int16, Int64: c.Int64,
 		Storage16: c.Storage16, Storage8: c.Storage8,
 		Float16: c.Float16, Int8: c.Int8,
-		MemoryModel:  c.VulkanMemoryModel,
+		// The memory model feature stays off: it would forbid device scope atomics, and kernels use the GLSL model.
 		SubgroupSize: c.SubgroupSizeControl, FullSubgroups: c.FullSubgroups,
 		DotProduct:      c.DotProduct,
 		Maintenance4:    p.features.Maintenance4,
@@ -151,38 +152,12 @@ func (d *Device) create(lowPriority bool) error {
 			names = append(names, e.name)
 		}
 	}
-	features := core.NewDeviceChain(enable, has)
-	defer features.Free()
-	var arena core.Arena
-	defer arena.Free()
-	queue := vgo.DeviceQueueCreateInfo{
-		SType:            vgo.StructureTypeDeviceQueueCreateInfo,
-		QueueFamilyIndex: d.family,
-		QueueCount:       1,
-		PQueuePriorities: core.Slice(&arena, []float32{1}),
-	}
-	if lowPriority {
-		queue.PNext = features.LowPriority()
-	}
-	info := vgo.DeviceCreateInfo{
-		SType:                   vgo.StructureTypeDeviceCreateInfo,
-		PNext:                   features.Head(),
-		QueueCreateInfoCount:    1,
-		PQueueCreateInfos:       []vgo.DeviceQueueCreateInfo{queue},
-		EnabledExtensionCount:   uint32(len(names)),
-		PpEnabledExtensionNames: arena.Strings(names),
-		PEnabledFeatures: []vgo.PhysicalDeviceFeatures{{
-			ShaderInt16: vgo.Bool32(bit(c.Int16)),
-			ShaderInt64: vgo.Bool32(bit(c.Int64)),
-		}},
-	}
-	var handle vgo.Device
-	r := vgo.CreateDevice(p.handle, &info, nil, &handle)
-	info.Free()
-	if err := fail(core.Result(r), "vkCreateDevice", "opening %s", c.Name); err != nil {
+	h, r := d.in.core.CreateDevice(core.HandleOf(p.handle), d.family, lowPriority, names, enable, has)
+	if err := fail(r, "vkCreateDevice", "opening %s", c.Name); err != nil {
 		return err
 	}
-	calls, err := d.in.core.NewDevice(core.HandleOf(handle), d.statistics)
+	handle := core.ToBinding[vgo.Device](h)
+	calls, err := d.in.core.NewDevice(h, d.statistics)
 	if err != nil {
 		vgo.DestroyDevice(handle, nil)
 		return fmt.Errorf("vk: opening %s: %w", c.Name, err)
@@ -192,13 +167,6 @@ func (d *Device) create(lowPriority bool) error {
 	vgo.GetDeviceQueue(handle, d.family, 0, &q)
 	d.queue = core.HandleOf(q)
 	return nil
-}
-
-func bit(b bool) uint32 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // Caps returns what the device can do, after the mask. The caller must not

@@ -82,10 +82,9 @@ func (in *Instance) create(loader *core.Loader, validation bool) error {
 	if err != nil {
 		return fmt.Errorf("vk: listing instance extensions: %w", err)
 	}
-	var arena core.Arena
-	defer arena.Free()
-	info := vgo.InstanceCreateInfo{SType: vgo.StructureTypeInstanceCreateInfo}
 	var names, layers []string
+	var next unsafe.Pointer
+	var flags uint32
 	if validation {
 		present, err := loader.Layers()
 		if err != nil {
@@ -99,22 +98,14 @@ func (in *Instance) create(loader *core.Loader, validation bool) error {
 		}
 		layers = append(layers, validationLayer)
 		names = append(names, "VK_EXT_debug_utils")
-		info.PNext = in.messages.Chain(true)
+		next = in.messages.Chain(true)
 	}
 	// MoltenVK and other layered drivers show themselves only to those who ask.
 	if portability := "VK_KHR_portability_enumeration"; slices.Contains(listed, portability) {
 		names = append(names, portability)
-		info.Flags = 1 // VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR
+		flags = 1 // VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR
 	}
-	info.EnabledExtensionCount, info.PpEnabledExtensionNames = uint32(len(names)), arena.Strings(names)
-	info.EnabledLayerCount, info.PpEnabledLayerNames = uint32(len(layers)), arena.Strings(layers)
-	info.PApplicationInfo = &vgo.ApplicationInfo{
-		SType:            vgo.StructureTypeApplicationInfo,
-		PApplicationName: arena.String("qwenvk"),
-		PEngineName:      arena.String("qwenvk"),
-		ApiVersion:       uint32(v13),
-	}
-	handle, err := createInstance(loader, &info)
+	handle, err := createInstance(loader, flags, layers, names, next)
 	if err != nil {
 		in.freeMessages()
 		return err
@@ -133,30 +124,26 @@ func (in *Instance) create(loader *core.Loader, validation bool) error {
 	return nil
 }
 
-// createInstance calls the binding, whose entry points it sets on first use.
-func createInstance(loader *core.Loader, info *vgo.InstanceCreateInfo) (vgo.Instance, error) {
+// createInstance makes the VkInstance and, for the first of the process, gives
+// the binding its entry points.
+func createInstance(loader *core.Loader, flags uint32, layers, extensions []string, next unsafe.Pointer) (vgo.Instance, error) {
 	bindingMu.Lock()
 	defer bindingMu.Unlock()
-	if bindingLoader == nil {
-		vgo.SetGetInstanceProcAddr(loader.ProcAddr)
-		if err := vgo.Init(); err != nil {
-			return nil, fmt.Errorf("vk: %w", err)
-		}
-	} else if bindingLoader != loader.ProcAddr {
+	if bindingLoader != nil && bindingLoader != loader.ProcAddr {
 		return nil, errors.New("vk: this process already uses another Vulkan loader")
 	}
-	var handle vgo.Instance
-	r := vgo.CreateInstance(info, nil, &handle)
-	info.Free()
-	if err := fail(core.Result(r), "vkCreateInstance", "opening the Vulkan drivers"); err != nil {
-		if core.Result(r) == core.IncompatibleDriver {
+	h, r := loader.CreateInstance(uint32(v13), flags, layers, extensions, next)
+	if err := fail(r, "vkCreateInstance", "opening the Vulkan drivers"); err != nil {
+		if r == core.IncompatibleDriver {
 			return nil, fmt.Errorf("%w; install your card's Vulkan driver, or mesa-vulkan-drivers for a software device", err)
 		}
 		return nil, err
 	}
+	handle := core.ToBinding[vgo.Instance](h)
 	if bindingLoader == nil {
-		// Without this the binding's next call jumps to NULL.
-		if err := vgo.InitInstance(handle); err != nil {
+		vgo.SetGetInstanceProcAddr(loader.ProcAddr)
+		// Init alone would leave NULL where the functions of an instance belong.
+		if err := errors.Join(vgo.Init(), vgo.InitInstance(handle)); err != nil {
 			return nil, fmt.Errorf("vk: %w", err)
 		}
 		bindingLoader = loader.ProcAddr

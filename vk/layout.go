@@ -40,26 +40,11 @@ func (l *layouts) get(d *Device, buffers, pushBytes int) (layout, error) {
 	if err != nil {
 		return layout{}, err
 	}
-	var arena core.Arena
-	defer arena.Free()
-	info := vgo.PipelineLayoutCreateInfo{SType: vgo.StructureTypePipelineLayoutCreateInfo}
-	if set != 0 {
-		info.SetLayoutCount = 1
-		info.PSetLayouts = core.Slice(&arena, []vgo.DescriptorSetLayout{core.ToBinding[vgo.DescriptorSetLayout](set)})
-	}
-	if pushBytes > 0 {
-		info.PushConstantRangeCount = 1
-		info.PPushConstantRanges = []vgo.PushConstantRange{{
-			StageFlags: vgo.ShaderStageFlags(vgo.ShaderStageComputeBit), Size: uint32(pushBytes),
-		}}
-	}
-	var handle vgo.PipelineLayout
-	r := vgo.CreatePipelineLayout(d.handle, &info, nil, &handle)
-	info.Free()
-	if err := d.result(core.Result(r), "vkCreatePipelineLayout", "layout of %d buffers", buffers); err != nil {
+	handle, r := d.core.PipelineLayout(set, pushBytes)
+	if err := d.result(r, "vkCreatePipelineLayout", "layout of %d buffers", buffers); err != nil {
 		return layout{}, err
 	}
-	out := layout{set: set, pipeline: core.HandleOf(handle)}
+	out := layout{set: set, pipeline: handle}
 	l.all[key] = out
 	return out, nil
 }
@@ -71,28 +56,12 @@ func (l *layouts) set(d *Device, buffers int) (core.Handle, error) {
 	if h, ok := l.sets[buffers]; ok {
 		return h, nil
 	}
-	bindings := make([]vgo.DescriptorSetLayoutBinding, buffers)
-	for i := range bindings {
-		bindings[i] = vgo.DescriptorSetLayoutBinding{
-			Binding:         uint32(i),
-			DescriptorType:  vgo.DescriptorTypeStorageBuffer,
-			DescriptorCount: 1,
-			StageFlags:      vgo.ShaderStageFlags(vgo.ShaderStageComputeBit),
-		}
-	}
-	info := vgo.DescriptorSetLayoutCreateInfo{
-		SType:        vgo.StructureTypeDescriptorSetLayoutCreateInfo,
-		BindingCount: uint32(buffers),
-		PBindings:    bindings,
-	}
-	var handle vgo.DescriptorSetLayout
-	r := vgo.CreateDescriptorSetLayout(d.handle, &info, nil, &handle)
-	info.Free()
-	if err := d.result(core.Result(r), "vkCreateDescriptorSetLayout", "layout of %d buffers", buffers); err != nil {
+	handle, r := d.core.SetLayout(buffers)
+	if err := d.result(r, "vkCreateDescriptorSetLayout", "layout of %d buffers", buffers); err != nil {
 		return 0, err
 	}
-	l.sets[buffers] = core.HandleOf(handle)
-	return l.sets[buffers], nil
+	l.sets[buffers] = handle
+	return handle, nil
 }
 
 func (l *layouts) destroy(d *Device) {

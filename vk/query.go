@@ -117,12 +117,6 @@ func (in *Instance) read(handle core.Handle, newest Version) (*PhysicalDevice, e
 		c.CooperativeMatrix = shapes(in, handle)
 	}
 
-	var core10 vgo.PhysicalDeviceFeatures
-	vgo.GetPhysicalDeviceFeatures(p.handle, &core10)
-	core10.Deref()
-	c.Int16, c.Int64 = core10.ShaderInt16 != 0, core10.ShaderInt64 != 0
-	core10.Free()
-
 	if p.family, err = computeFamily(in.core.QueueFamilies(handle), c); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Name, err)
 	}
@@ -163,6 +157,7 @@ func readExtra(c *Caps, f core.Features, p core.Properties) {
 	}
 	c.SubgroupSizeControl = f.SubgroupSize && p.SizeStages&uint32(vgo.ShaderStageComputeBit) != 0
 	c.FullSubgroups = f.FullSubgroups
+	c.Int16, c.Int64 = f.Int16, f.Int64
 	c.Storage16, c.Storage8 = f.Storage16, f.Storage8
 	c.Float16, c.Int8 = f.Float16, f.Int8
 	c.DotProduct = f.DotProduct

@@ -122,6 +122,9 @@ func (c *Commands) poll(generation uint64, d time.Duration) (bool, error) {
 	if c.finished.Load() >= generation {
 		return true, nil
 	}
+	if c.closed {
+		return false, fmt.Errorf("vk: waiting for %q: %w", c.name, ErrClosed)
+	}
 	r := c.d.core.Wait(c.fence, uint64(d))
 	if r == core.Timeout {
 		return false, nil
@@ -139,15 +142,4 @@ func (c *Commands) poll(generation uint64, d time.Duration) (bool, error) {
 	}
 	c.finished.Store(generation)
 	return true, nil
-}
-
-// settle waits for the last submit, whatever comes: its objects must not be
-// destroyed under the device.
-func (c *Commands) settle() {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if c.closed || c.fence == 0 || c.finished.Load() == c.started {
-		return
-	}
-	c.d.core.Wait(c.fence, ^uint64(0))
 }

@@ -25,26 +25,16 @@ func (a *Arena) alloc(size int) unsafe.Pointer {
 	return p
 }
 
-// String returns s with the terminating zero that the binding expects, in C
-// memory.
-func (a *Arena) String(s string) string {
-	p := (*byte)(a.alloc(len(s) + 1))
-	b := unsafe.Slice(p, len(s)+1)
-	copy(b, s)
-	b[len(s)] = 0
-	return unsafe.String(p, len(b))
-}
-
-// Strings returns each of names as String does.
-func (a *Arena) Strings(names []string) []string {
-	if len(names) == 0 {
-		return nil
+// strings returns the strings one behind the other, each with a terminating
+// zero.
+func (a *Arena) strings(list []string) unsafe.Pointer {
+	var all []byte
+	for _, s := range list {
+		all = append(append(all, s...), 0)
 	}
-	out := make([]string, len(names))
-	for i, s := range names {
-		out[i] = a.String(s)
-	}
-	return out
+	p := a.alloc(len(all))
+	copy(unsafe.Slice((*byte)(p), len(all)), all)
+	return p
 }
 
 // Slice returns a copy of s in C memory. T must hold no pointer.

@@ -9,11 +9,15 @@ typedef void (*VcVoidFunction)(void);
 
 typedef VcVoidFunction(VC_CALL *PfnGetInstanceProcAddr)(VcInstance, const char *);
 typedef VcVoidFunction(VC_CALL *PfnGetDeviceProcAddr)(VcDevice, const char *);
+typedef VcResult(VC_CALL *PfnCreateInstance)(
+    const VcInstanceCreateInfo *, const void *, VcInstance *);
 typedef VcResult(VC_CALL *PfnEnumerateInstanceVersion)(uint32_t *);
 typedef VcResult(VC_CALL *PfnEnumerateInstanceExtensionProperties)(
     const char *, uint32_t *, VcExtensionProperties *);
 typedef VcResult(VC_CALL *PfnEnumerateInstanceLayerProperties)(uint32_t *, VcLayerProperties *);
 
+typedef VcResult(VC_CALL *PfnCreateDevice)(
+    VcPhysicalDevice, const VcDeviceCreateInfo *, const void *, VcDevice *);
 typedef VcResult(VC_CALL *PfnEnumeratePhysicalDevices)(VcInstance, uint32_t *, VcPhysicalDevice *);
 typedef VcResult(VC_CALL *PfnEnumerateDeviceExtensionProperties)(
     VcPhysicalDevice, const char *, uint32_t *, VcExtensionProperties *);
@@ -29,6 +33,12 @@ typedef VcResult(VC_CALL *PfnCreateDebugUtilsMessengerEXT)(
 typedef void(VC_CALL *PfnDestroyDebugUtilsMessengerEXT)(VcInstance, VcHandle, const void *);
 typedef VcResult(VC_CALL *PfnSetDebugUtilsObjectNameEXT)(VcDevice, const VcDebugObjectName *);
 
+typedef VcResult(VC_CALL *PfnCreateDescriptorSetLayout)(
+    VcDevice, const VcSetLayoutCreateInfo *, const void *, VcHandle *);
+typedef VcResult(VC_CALL *PfnCreatePipelineLayout)(
+    VcDevice, const VcPipelineLayoutCreateInfo *, const void *, VcHandle *);
+typedef VcResult(VC_CALL *PfnCreateDescriptorPool)(
+    VcDevice, const VcDescriptorPoolCreateInfo *, const void *, VcHandle *);
 typedef VcResult(VC_CALL *PfnCreateComputePipelines)(
     VcDevice, VcHandle, uint32_t, const VcComputePipelineCreateInfo *, const void *, VcHandle *);
 typedef VcResult(VC_CALL *PfnGetPipelineExecutablePropertiesKHR)(
@@ -67,6 +77,7 @@ typedef PfnFlushMappedMemoryRanges PfnInvalidateMappedMemoryRanges;
 
 struct VcLoader {
   PfnGetInstanceProcAddr GetInstanceProcAddr;
+  PfnCreateInstance CreateInstance;
   PfnEnumerateInstanceVersion EnumerateInstanceVersion;
   PfnEnumerateInstanceExtensionProperties EnumerateInstanceExtensionProperties;
   PfnEnumerateInstanceLayerProperties EnumerateInstanceLayerProperties;
@@ -75,6 +86,7 @@ struct VcLoader {
 struct VcInstanceCalls {
   VcInstance instance;
   VcHandle messenger;
+  PfnCreateDevice CreateDevice;
   PfnEnumeratePhysicalDevices EnumeratePhysicalDevices;
   PfnEnumerateDeviceExtensionProperties EnumerateDeviceExtensionProperties;
   PfnGetPhysicalDeviceQueueFamilyProperties GetPhysicalDeviceQueueFamilyProperties;
@@ -90,6 +102,9 @@ struct VcInstanceCalls {
 };
 
 #define VC_DEVICE_CALLS(X)          \
+  X(CreateDescriptorSetLayout)      \
+  X(CreatePipelineLayout)           \
+  X(CreateDescriptorPool)           \
   X(CreateComputePipelines)         \
   X(AllocateDescriptorSets)         \
   X(UpdateDescriptorSets)           \

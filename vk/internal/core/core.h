@@ -19,6 +19,13 @@ VcResult vc_instance_extensions(VcLoader *l, uint32_t *count,
                                 VcExtensionProperties *out);
 VcResult vc_layers(VcLoader *l, uint32_t *count, VcLayerProperties *out);
 
+// Creates an instance with these layers and extensions, `count_*` strings that
+// end in zero, one behind the other.
+VcResult vc_create_instance(VcLoader *l, uint32_t api_version, uint32_t flags,
+                            const char *layers, uint32_t count_layers,
+                            const char *extensions, uint32_t count_extensions,
+                            const void *next, VcInstance *out);
+
 // Validation messages. The store is filled by the driver's threads and read by
 // Go; it holds the first VC_MESSAGES texts and counts the rest.
 enum { VC_MESSAGES = 256 };
@@ -64,8 +71,9 @@ enum {
   VC_HAS_EXECUTABLE = 1 << 10,
 };
 
-// Features above Vulkan 1.0, as read from a device or to be enabled on one.
+// Features as read from a device or to be enabled on one.
 typedef struct {
+  VcFeatures10 core10;
   Vc16BitStorageFeatures storage16;
   Vc8BitStorageFeatures storage8;
   VcFloat16Int8Features float16_int8;
@@ -77,7 +85,6 @@ typedef struct {
   VcCoopMat2Features coopmat2;
   VcBFloat16Features bfloat16;
   VcPipelineExecutableFeatures executable;
-  VcQueueGlobalPriority low_priority;
 } VcFeatures;
 
 typedef struct {
@@ -94,9 +101,16 @@ typedef struct {
 void vc_query(VcInstanceCalls *c, VcPhysicalDevice p, uint32_t has,
               VcFeatures *features, VcProperties *properties);
 
-// Links the structures that `has` allows inside *f, which must be C memory,
-// and returns the head for VkDeviceCreateInfo.pNext.
+// Links the structures that `has` allows inside *f, which must be C memory. The
+// first is always storage16.
 void *vc_link_features(VcFeatures *f, uint32_t has);
+
+// Creates a device with one queue. features is what vc_link_features linked;
+// extensions as for vc_create_instance.
+VcResult vc_create_device(VcInstanceCalls *c, VcPhysicalDevice p,
+                          uint32_t family, VcBool32 low_priority,
+                          const char *extensions, uint32_t count_extensions,
+                          VcFeatures *features, VcDevice *out);
 
 // Device: entry points of one VkDevice.
 typedef struct VcDeviceCalls VcDeviceCalls;
@@ -105,6 +119,14 @@ VcDeviceCalls *vc_device_new(VcInstanceCalls *c, VcDevice device,
 void vc_device_free(VcDeviceCalls *d);
 void vc_set_name(VcInstanceCalls *c, VcDevice device, uint32_t object_type,
                  uint64_t handle, const char *name);
+
+// Layout of n storage buffers at bindings 0..n-1 of one set.
+VcResult vc_create_set_layout(VcDeviceCalls *d, uint32_t buffers, VcHandle *out);
+// Layout of that set (0: none) and push constants.
+VcResult vc_create_pipeline_layout(VcDeviceCalls *d, VcHandle set,
+                                   uint32_t push_size, VcHandle *out);
+VcResult vc_create_pool(VcDeviceCalls *d, uint32_t sets, uint32_t buffers,
+                        VcHandle *out);
 
 typedef struct {
   VcHandle module;

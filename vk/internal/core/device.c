@@ -27,6 +27,52 @@ missing:
 
 void vc_device_free(VcDeviceCalls *d) { free(d); }
 
+VcResult vc_create_set_layout(VcDeviceCalls *d, uint32_t buffers, VcHandle *out) {
+  VcSetLayoutBinding *bindings = calloc(buffers, sizeof *bindings);
+  if (bindings == NULL) return VC_ERROR_OUT_OF_HOST_MEMORY;
+  for (uint32_t i = 0; i < buffers; i++) {
+    bindings[i] = (VcSetLayoutBinding){
+        .binding = i,
+        .descriptorType = VC_DESCRIPTOR_STORAGE_BUFFER,
+        .descriptorCount = 1,
+        .stageFlags = VC_SHADER_STAGE_COMPUTE,
+    };
+  }
+  VcSetLayoutCreateInfo info = {
+      .head = {VC_STYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, NULL},
+      .bindingCount = buffers,
+      .pBindings = bindings,
+  };
+  VcResult r = d->CreateDescriptorSetLayout(d->device, &info, NULL, out);
+  free(bindings);
+  return r;
+}
+
+VcResult vc_create_pipeline_layout(VcDeviceCalls *d, VcHandle set,
+                                   uint32_t push_size, VcHandle *out) {
+  VcPushConstantRange push = {VC_SHADER_STAGE_COMPUTE, 0, push_size};
+  VcPipelineLayoutCreateInfo info = {
+      .head = {VC_STYPE_PIPELINE_LAYOUT_CREATE_INFO, NULL},
+      .setLayoutCount = set != 0,
+      .pSetLayouts = &set,
+      .pushConstantRangeCount = push_size != 0,
+      .pPushConstantRanges = &push,
+  };
+  return d->CreatePipelineLayout(d->device, &info, NULL, out);
+}
+
+VcResult vc_create_pool(VcDeviceCalls *d, uint32_t sets, uint32_t buffers,
+                        VcHandle *out) {
+  VcDescriptorPoolSize size = {VC_DESCRIPTOR_STORAGE_BUFFER, buffers};
+  VcDescriptorPoolCreateInfo info = {
+      .head = {VC_STYPE_DESCRIPTOR_POOL_CREATE_INFO, NULL},
+      .maxSets = sets,
+      .poolSizeCount = 1,
+      .pPoolSizes = &size,
+  };
+  return d->CreateDescriptorPool(d->device, &info, NULL, out);
+}
+
 VcResult vc_create_pipeline(VcDeviceCalls *d, const VcPipelineDesc *desc,
                             const uint32_t *constants, VcHandle *out) {
   VcSpecializationMapEntry *entries = NULL;

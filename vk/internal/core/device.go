@@ -48,6 +48,28 @@ func (d *Device) SetName(objectType uint32, h Handle, name string) {
 	C.vc_set_name(d.instance.calls, d.handle, C.uint32_t(objectType), C.uint64_t(h), cname)
 }
 
+// SetLayout makes the layout of a set with this many storage buffers.
+func (d *Device) SetLayout(buffers int) (Handle, Result) {
+	var out C.VcHandle
+	r := C.vc_create_set_layout(d.calls, C.uint32_t(buffers), &out)
+	return Handle(out), Result(r)
+}
+
+// PipelineLayout makes the layout of one set (0: none) and push constants.
+func (d *Device) PipelineLayout(set Handle, pushBytes int) (Handle, Result) {
+	var out C.VcHandle
+	r := C.vc_create_pipeline_layout(d.calls, C.VcHandle(set), C.uint32_t(pushBytes), &out)
+	return Handle(out), Result(r)
+}
+
+// Pool makes a descriptor pool for so many sets with so many storage buffers in
+// all.
+func (d *Device) Pool(sets, buffers int) (Handle, Result) {
+	var out C.VcHandle
+	r := C.vc_create_pool(d.calls, C.uint32_t(sets), C.uint32_t(buffers), &out)
+	return Handle(out), Result(r)
+}
+
 // PipelineDesc describes one compute pipeline with entry point "main".
 type PipelineDesc struct {
 	Module, Layout, Cache Handle

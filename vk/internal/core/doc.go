@@ -3,10 +3,11 @@
 //
 // The binding knows Vulkan 1.0 and copies a slice of structures into C memory
 // that a garbage collection during the call frees. So everything that takes or
-// fills such a slice is done here (enumerations, barriers, copies, descriptor
+// fills such a slice, or strings, at any depth is done here (creation of
+// instance, device and layouts, enumerations, barriers, copies, descriptor
 // writes, pipelines, submits, flushes), and so is everything younger than 1.0
 // (feature and property chains, memory budget, debug messages, executable
-// statistics).
+// statistics). Package vk uses the binding for the rest.
 //
 // # Rules of this package
 //

@@ -9,11 +9,58 @@ VcLoader *vc_loader_new(void *get_instance_proc_addr) {
   l->GetInstanceProcAddr = (PfnGetInstanceProcAddr)(uintptr_t)get_instance_proc_addr;
 #define GET(name) \
   l->name = (Pfn##name)(uintptr_t)l->GetInstanceProcAddr(NULL, "vk" #name)
+  GET(CreateInstance);
   GET(EnumerateInstanceVersion);
   GET(EnumerateInstanceExtensionProperties);
   GET(EnumerateInstanceLayerProperties);
 #undef GET
+  if (l->CreateInstance == NULL || l->EnumerateInstanceExtensionProperties == NULL ||
+      l->EnumerateInstanceLayerProperties == NULL) {
+    free(l);
+    return NULL;
+  }
   return l;
+}
+
+// Makes an array of the strings that lie one behind the other in s.
+static const char **pointers(const char *s, uint32_t count) {
+  const char **out = calloc(count + 1, sizeof *out);
+  if (out == NULL) return NULL;
+  for (uint32_t i = 0; i < count; i++) {
+    out[i] = s;
+    s += strlen(s) + 1;
+  }
+  return out;
+}
+
+VcResult vc_create_instance(VcLoader *l, uint32_t api_version, uint32_t flags,
+                            const char *layers, uint32_t count_layers,
+                            const char *extensions, uint32_t count_extensions,
+                            const void *next, VcInstance *out) {
+  const char **layer_names = pointers(layers, count_layers);
+  const char **extension_names = pointers(extensions, count_extensions);
+  VcResult r = VC_ERROR_OUT_OF_HOST_MEMORY;
+  if (layer_names != NULL && extension_names != NULL) {
+    VcApplicationInfo app = {
+        .head = {VC_STYPE_APPLICATION_INFO, NULL},
+        .pApplicationName = "qwenvk",
+        .pEngineName = "qwenvk",
+        .apiVersion = api_version,
+    };
+    VcInstanceCreateInfo info = {
+        .head = {VC_STYPE_INSTANCE_CREATE_INFO, (void *)next},
+        .flags = flags,
+        .pApplicationInfo = &app,
+        .enabledLayerCount = count_layers,
+        .ppEnabledLayerNames = layer_names,
+        .enabledExtensionCount = count_extensions,
+        .ppEnabledExtensionNames = extension_names,
+    };
+    r = l->CreateInstance(&info, NULL, out);
+  }
+  free(layer_names);
+  free(extension_names);
+  return r;
 }
 
 uint32_t vc_instance_version(VcLoader *l) {
@@ -37,6 +84,7 @@ VcInstanceCalls *vc_instance_new(VcLoader *l, VcInstance instance) {
   c->instance = instance;
 #define GET(name) \
   c->name = (Pfn##name)(uintptr_t)l->GetInstanceProcAddr(instance, "vk" #name)
+  GET(CreateDevice);
   GET(EnumeratePhysicalDevices);
   GET(EnumerateDeviceExtensionProperties);
   GET(GetPhysicalDeviceQueueFamilyProperties);
@@ -49,7 +97,10 @@ VcInstanceCalls *vc_instance_new(VcLoader *l, VcInstance instance) {
   GET(DestroyDebugUtilsMessengerEXT);
   GET(SetDebugUtilsObjectNameEXT);
 #undef GET
-  if (c->EnumeratePhysicalDevices == NULL || c->GetPhysicalDeviceFeatures2 == NULL ||
+  if (c->CreateDevice == NULL || c->EnumeratePhysicalDevices == NULL ||
+      c->EnumerateDeviceExtensionProperties == NULL ||
+      c->GetPhysicalDeviceQueueFamilyProperties == NULL ||
+      c->GetPhysicalDeviceFeatures2 == NULL ||
       c->GetPhysicalDeviceProperties2 == NULL ||
       c->GetPhysicalDeviceMemoryProperties2 == NULL || c->GetDeviceProcAddr == NULL) {
     free(c);
@@ -136,6 +187,7 @@ void vc_query(VcInstanceCalls *c, VcPhysicalDevice p, uint32_t has,
   memset(features, 0, sizeof *features);
   VcFeatures2 f2 = {.head = {VC_STYPE_FEATURES_2, vc_link_features(features, has)}};
   c->GetPhysicalDeviceFeatures2(p, &f2);
+  features->core10 = f2.features;
 
   memset(properties, 0, sizeof *properties);
   Chain chain = {NULL, NULL};
@@ -148,4 +200,34 @@ void vc_query(VcInstanceCalls *c, VcPhysicalDevice p, uint32_t has,
   if (has & VC_HAS_DOT_PRODUCT) hang(&chain, &properties->dot_product.head, VC_STYPE_DOT_PRODUCT_PROPERTIES);
   VcProperties2 p2 = {.head = {VC_STYPE_PROPERTIES_2, chain.first}};
   c->GetPhysicalDeviceProperties2(p, &p2);
+}
+
+VcResult vc_create_device(VcInstanceCalls *c, VcPhysicalDevice p,
+                          uint32_t family, VcBool32 low_priority,
+                          const char *extensions, uint32_t count_extensions,
+                          VcFeatures *features, VcDevice *out) {
+  const char **names = pointers(extensions, count_extensions);
+  if (names == NULL) return VC_ERROR_OUT_OF_HOST_MEMORY;
+  const float priority = 1;
+  VcQueueGlobalPriority low = {
+      .head = {VC_STYPE_QUEUE_GLOBAL_PRIORITY, NULL},
+      .globalPriority = VC_QUEUE_GLOBAL_PRIORITY_LOW,
+  };
+  VcDeviceQueueCreateInfo queue = {
+      .head = {VC_STYPE_DEVICE_QUEUE_CREATE_INFO, low_priority ? &low : NULL},
+      .queueFamilyIndex = family,
+      .queueCount = 1,
+      .pQueuePriorities = &priority,
+  };
+  VcDeviceCreateInfo info = {
+      .head = {VC_STYPE_DEVICE_CREATE_INFO, &features->storage16},
+      .queueCreateInfoCount = 1,
+      .pQueueCreateInfos = &queue,
+      .enabledExtensionCount = count_extensions,
+      .ppEnabledExtensionNames = names,
+      .pEnabledFeatures = &features->core10,
+  };
+  VcResult r = c->CreateDevice(p, &info, NULL, out);
+  free(names);
+  return r;
 }

@@ -51,6 +51,18 @@ func (m *Messages) List() []string {
 // Instance holds the entry points of one VkInstance.
 type Instance struct{ calls *C.VcInstanceCalls }
 
+// CreateInstance makes a VkInstance; next is a chain in C memory or nil.
+func (l *Loader) CreateInstance(apiVersion, flags uint32, layers, extensions []string, next unsafe.Pointer) (Handle, Result) {
+	var arena Arena
+	defer arena.Free()
+	var out Handle
+	r := C.vc_create_instance(l.calls, C.uint32_t(apiVersion), C.uint32_t(flags),
+		(*C.char)(arena.strings(layers)), C.uint32_t(len(layers)),
+		(*C.char)(arena.strings(extensions)), C.uint32_t(len(extensions)),
+		next, (*C.VcInstance)(unsafe.Pointer(&out)))
+	return out, Result(r)
+}
+
 // NewInstance fetches the entry points of an instance made by the binding.
 func (l *Loader) NewInstance(instance Handle) (*Instance, error) {
 	calls := C.vc_instance_new(l.calls, C.VcInstance(pointer(instance)))

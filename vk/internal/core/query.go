@@ -21,8 +21,9 @@ const (
 	HasExecutable   = C.VC_HAS_EXECUTABLE
 )
 
-// Features are the features above Vulkan 1.0 that package vk knows.
+// Features are the features that package vk knows.
 type Features struct {
+	Int16, Int64    bool
 	Storage16       bool // storageBuffer16BitAccess
 	Storage8        bool // storageBuffer8BitAccess
 	Float16, Int8   bool
@@ -69,6 +70,8 @@ func (in *Instance) Query(p Handle, has uint32) (Features, Properties) {
 	defer C.free(unsafe.Pointer(q))
 	C.vc_query(in.calls, physical(p), C.uint32_t(has), f, q)
 	features := Features{
+		Int16:         f.core10.flag[C.VC_FEATURE_SHADER_INT16] != 0,
+		Int64:         f.core10.flag[C.VC_FEATURE_SHADER_INT64] != 0,
 		Storage16:     f.storage16.storageBuffer16BitAccess != 0,
 		Storage8:      f.storage8.storageBuffer8BitAccess != 0,
 		Float16:       f.float16_int8.shaderFloat16 != 0,
@@ -80,13 +83,13 @@ func (in *Instance) Query(p Handle, has uint32) (Features, Properties) {
 		Maintenance4:  f.maintenance4.maintenance4 != 0,
 		CoopMat:       f.coopmat.cooperativeMatrix != 0,
 		CoopMat2: CoopMat2{
-			WorkgroupScope:       f.coopmat2.workgroupScope != 0,
-			FlexibleDimensions:   f.coopmat2.flexibleDimensions != 0,
-			Reductions:           f.coopmat2.reductions != 0,
-			Conversions:          f.coopmat2.conversions != 0,
-			PerElementOperations: f.coopmat2.perElementOperations != 0,
-			TensorAddressing:     f.coopmat2.tensorAddressing != 0,
-			BlockLoads:           f.coopmat2.blockLoads != 0,
+			WorkgroupScope:       f.coopmat2.cooperativeMatrixWorkgroupScope != 0,
+			FlexibleDimensions:   f.coopmat2.cooperativeMatrixFlexibleDimensions != 0,
+			Reductions:           f.coopmat2.cooperativeMatrixReductions != 0,
+			Conversions:          f.coopmat2.cooperativeMatrixConversions != 0,
+			PerElementOperations: f.coopmat2.cooperativeMatrixPerElementOperations != 0,
+			TensorAddressing:     f.coopmat2.cooperativeMatrixTensorAddressing != 0,
+			BlockLoads:           f.coopmat2.cooperativeMatrixBlockLoads != 0,
 		},
 		BFloat16:        f.bfloat16.shaderBFloat16Type != 0,
 		BFloat16CoopMat: f.bfloat16.shaderBFloat16CooperativeMatrix != 0,
@@ -114,13 +117,25 @@ func (in *Instance) Query(p Handle, has uint32) (Features, Properties) {
 	return features, properties
 }
 
-// DeviceChain is the pNext chain of a device creation, in C memory.
-type DeviceChain struct{ f *C.VcFeatures }
-
-// NewDeviceChain describes the features to enable. Structures that the device
-// does not understand (has) are left out.
-func NewDeviceChain(f Features, has uint32) *DeviceChain {
+// CreateDevice makes a VkDevice with one queue of the family and just these
+// features and extensions; has is as for Query.
+func (in *Instance) CreateDevice(p Handle, family uint32, lowPriority bool, extensions []string, f Features, has uint32) (Handle, Result) {
 	c := (*C.VcFeatures)(C.calloc(1, C.sizeof_VcFeatures))
+	defer C.free(unsafe.Pointer(c))
+	f.fill(c)
+	C.vc_link_features(c, C.uint32_t(has))
+	var arena Arena
+	defer arena.Free()
+	var out Handle
+	r := C.vc_create_device(in.calls, physical(p), C.uint32_t(family), bool32(lowPriority),
+		(*C.char)(arena.strings(extensions)), C.uint32_t(len(extensions)),
+		c, (*C.VcDevice)(unsafe.Pointer(&out)))
+	return out, Result(r)
+}
+
+func (f *Features) fill(c *C.VcFeatures) {
+	c.core10.flag[C.VC_FEATURE_SHADER_INT16] = bool32(f.Int16)
+	c.core10.flag[C.VC_FEATURE_SHADER_INT64] = bool32(f.Int64)
 	c.storage16.storageBuffer16BitAccess = bool32(f.Storage16)
 	c.storage8.storageBuffer8BitAccess = bool32(f.Storage8)
 	c.float16_int8.shaderFloat16 = bool32(f.Float16)
@@ -131,30 +146,14 @@ func NewDeviceChain(f Features, has uint32) *DeviceChain {
 	c.dot_product.shaderIntegerDotProduct = bool32(f.DotProduct)
 	c.maintenance4.maintenance4 = bool32(f.Maintenance4)
 	c.coopmat.cooperativeMatrix = bool32(f.CoopMat)
-	c.coopmat2.workgroupScope = bool32(f.CoopMat2.WorkgroupScope)
-	c.coopmat2.flexibleDimensions = bool32(f.CoopMat2.FlexibleDimensions)
-	c.coopmat2.reductions = bool32(f.CoopMat2.Reductions)
-	c.coopmat2.conversions = bool32(f.CoopMat2.Conversions)
-	c.coopmat2.perElementOperations = bool32(f.CoopMat2.PerElementOperations)
-	c.coopmat2.tensorAddressing = bool32(f.CoopMat2.TensorAddressing)
-	c.coopmat2.blockLoads = bool32(f.CoopMat2.BlockLoads)
+	c.coopmat2.cooperativeMatrixWorkgroupScope = bool32(f.CoopMat2.WorkgroupScope)
+	c.coopmat2.cooperativeMatrixFlexibleDimensions = bool32(f.CoopMat2.FlexibleDimensions)
+	c.coopmat2.cooperativeMatrixReductions = bool32(f.CoopMat2.Reductions)
+	c.coopmat2.cooperativeMatrixConversions = bool32(f.CoopMat2.Conversions)
+	c.coopmat2.cooperativeMatrixPerElementOperations = bool32(f.CoopMat2.PerElementOperations)
+	c.coopmat2.cooperativeMatrixTensorAddressing = bool32(f.CoopMat2.TensorAddressing)
+	c.coopmat2.cooperativeMatrixBlockLoads = bool32(f.CoopMat2.BlockLoads)
 	c.bfloat16.shaderBFloat16Type = bool32(f.BFloat16)
 	c.bfloat16.shaderBFloat16CooperativeMatrix = bool32(f.BFloat16CoopMat)
 	c.executable.pipelineExecutableInfo = bool32(f.ExecutableInfo)
-	C.vc_link_features(c, C.uint32_t(has))
-	return &DeviceChain{c}
 }
-
-// Head goes into VkDeviceCreateInfo.pNext.
-func (c *DeviceChain) Head() unsafe.Pointer { return unsafe.Pointer(&c.f.storage16) }
-
-// LowPriority goes into VkDeviceQueueCreateInfo.pNext for a queue that gives
-// way to other programs (VK_EXT_global_priority or its KHR form).
-func (c *DeviceChain) LowPriority() unsafe.Pointer {
-	c.f.low_priority.head.sType = C.VC_STYPE_QUEUE_GLOBAL_PRIORITY
-	c.f.low_priority.globalPriority = C.VC_QUEUE_GLOBAL_PRIORITY_LOW
-	return unsafe.Pointer(&c.f.low_priority)
-}
-
-// Free releases the chain once the device is created.
-func (c *DeviceChain) Free() { C.free(unsafe.Pointer(c.f)) }

@@ -48,10 +48,17 @@ enum {
 
 // Structure types.
 enum {
+  VC_STYPE_APPLICATION_INFO = 0,
+  VC_STYPE_INSTANCE_CREATE_INFO = 1,
+  VC_STYPE_DEVICE_QUEUE_CREATE_INFO = 2,
+  VC_STYPE_DEVICE_CREATE_INFO = 3,
   VC_STYPE_SUBMIT_INFO = 4,
   VC_STYPE_MAPPED_MEMORY_RANGE = 6,
   VC_STYPE_PIPELINE_SHADER_STAGE_CREATE_INFO = 18,
   VC_STYPE_COMPUTE_PIPELINE_CREATE_INFO = 29,
+  VC_STYPE_PIPELINE_LAYOUT_CREATE_INFO = 30,
+  VC_STYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO = 32,
+  VC_STYPE_DESCRIPTOR_POOL_CREATE_INFO = 33,
   VC_STYPE_DESCRIPTOR_SET_ALLOCATE_INFO = 34,
   VC_STYPE_WRITE_DESCRIPTOR_SET = 35,
   VC_STYPE_COMMAND_BUFFER_BEGIN_INFO = 42,
@@ -94,20 +101,16 @@ enum {
 enum {
   VC_ACCESS_MEMORY_READ = 0x8000,
   VC_ACCESS_MEMORY_WRITE = 0x10000,
-  VC_PIPELINE_STAGE_TOP = 0x1,
   VC_PIPELINE_STAGE_DRAW_INDIRECT = 0x2,
   VC_PIPELINE_STAGE_COMPUTE_SHADER = 0x800,
   VC_PIPELINE_STAGE_TRANSFER = 0x1000,
   VC_PIPELINE_STAGE_BOTTOM = 0x2000,
-  VC_PIPELINE_STAGE_HOST = 0x4000,
-  VC_PIPELINE_STAGE_ALL_COMMANDS = 0x10000,
   VC_BIND_POINT_COMPUTE = 1,
   VC_SHADER_STAGE_COMPUTE = 0x20,
   VC_DESCRIPTOR_STORAGE_BUFFER = 7,
   VC_PIPELINE_CREATE_CAPTURE_STATISTICS = 0x40,
   VC_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS = 0x2,
   VC_QUERY_RESULT_64 = 0x1,
-  VC_QUERY_RESULT_WAIT = 0x2,
   VC_DEBUG_SEVERITY_WARNING = 0x100,
   VC_DEBUG_SEVERITY_ERROR = 0x1000,
   VC_DEBUG_TYPE_VALIDATION = 0x2,
@@ -124,6 +127,55 @@ typedef struct {
   int32_t sType;
   void *pNext;
 } VcHead;
+
+typedef struct {
+  VcHead head;
+  const char *pApplicationName;
+  uint32_t applicationVersion;
+  const char *pEngineName;
+  uint32_t engineVersion;
+  uint32_t apiVersion;
+} VcApplicationInfo;
+
+typedef struct {
+  VcHead head;
+  uint32_t flags;
+  const VcApplicationInfo *pApplicationInfo;
+  uint32_t enabledLayerCount;
+  const char *const *ppEnabledLayerNames;
+  uint32_t enabledExtensionCount;
+  const char *const *ppEnabledExtensionNames;
+} VcInstanceCreateInfo;
+
+typedef struct {
+  VcHead head;
+  uint32_t flags;
+  uint32_t queueFamilyIndex;
+  uint32_t queueCount;
+  const float *pQueuePriorities;
+} VcDeviceQueueCreateInfo;
+
+// VkPhysicalDeviceFeatures: 55 flags in the order of the specification; the two
+// that kernels may need have names (indices checked by layout_test.go).
+enum {
+  VC_FEATURE_SHADER_INT64 = 40,
+  VC_FEATURE_SHADER_INT16 = 41,
+};
+typedef struct {
+  VcBool32 flag[55];
+} VcFeatures10;
+
+typedef struct {
+  VcHead head;
+  uint32_t flags;
+  uint32_t queueCreateInfoCount;
+  const VcDeviceQueueCreateInfo *pQueueCreateInfos;
+  uint32_t enabledLayerCount;
+  const char *const *ppEnabledLayerNames;
+  uint32_t enabledExtensionCount;
+  const char *const *ppEnabledExtensionNames;
+  const VcFeatures10 *pEnabledFeatures;
+} VcDeviceCreateInfo;
 
 typedef struct {
   char extensionName[256];
@@ -144,8 +196,8 @@ typedef struct {
   uint32_t minImageTransferGranularity[3];
 } VcQueueFamilyProperties;
 
-// The 1.0 structures inside these three are read through the binding; only
-// their size matters here.
+// The 1.0 properties inside these are read through the binding; only their
+// size matters here.
 typedef struct {
   VcHead head;
   uint64_t properties[103];
@@ -153,7 +205,7 @@ typedef struct {
 
 typedef struct {
   VcHead head;
-  uint32_t features[55];
+  VcFeatures10 features;
 } VcFeatures2;
 
 typedef struct {
@@ -287,13 +339,13 @@ typedef struct {
 
 typedef struct {
   VcHead head;
-  VcBool32 workgroupScope;
-  VcBool32 flexibleDimensions;
-  VcBool32 reductions;
-  VcBool32 conversions;
-  VcBool32 perElementOperations;
-  VcBool32 tensorAddressing;
-  VcBool32 blockLoads;
+  VcBool32 cooperativeMatrixWorkgroupScope;
+  VcBool32 cooperativeMatrixFlexibleDimensions;
+  VcBool32 cooperativeMatrixReductions;
+  VcBool32 cooperativeMatrixConversions;
+  VcBool32 cooperativeMatrixPerElementOperations;
+  VcBool32 cooperativeMatrixTensorAddressing;
+  VcBool32 cooperativeMatrixBlockLoads;
 } VcCoopMat2Features;
 
 typedef struct {
@@ -382,6 +434,49 @@ typedef struct {
   uint32_t format;
   VcExecutableValue value;
 } VcExecutableStatistic;
+
+typedef struct {
+  uint32_t stageFlags;
+  uint32_t offset;
+  uint32_t size;
+} VcPushConstantRange;
+
+typedef struct {
+  VcHead head;
+  uint32_t flags;
+  uint32_t setLayoutCount;
+  const VcHandle *pSetLayouts;
+  uint32_t pushConstantRangeCount;
+  const VcPushConstantRange *pPushConstantRanges;
+} VcPipelineLayoutCreateInfo;
+
+typedef struct {
+  uint32_t binding;
+  uint32_t descriptorType;
+  uint32_t descriptorCount;
+  uint32_t stageFlags;
+  const VcHandle *pImmutableSamplers;
+} VcSetLayoutBinding;
+
+typedef struct {
+  VcHead head;
+  uint32_t flags;
+  uint32_t bindingCount;
+  const VcSetLayoutBinding *pBindings;
+} VcSetLayoutCreateInfo;
+
+typedef struct {
+  uint32_t type;
+  uint32_t descriptorCount;
+} VcDescriptorPoolSize;
+
+typedef struct {
+  VcHead head;
+  uint32_t flags;
+  uint32_t maxSets;
+  uint32_t poolSizeCount;
+  const VcDescriptorPoolSize *pPoolSizes;
+} VcDescriptorPoolCreateInfo;
 
 typedef struct {
   VcHead head;
