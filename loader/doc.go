@@ -22,6 +22,10 @@
 // is one sentence with the file, what is wrong and what to do, and can be told by [ErrNotFound],
 // [ErrCorrupt] and [ErrUnsupportedModel].
 //
+// A mapped file must not be shortened while it is open: the operating system then ends the
+// program at the first touch of what is gone. Replacing a model by renaming a new file over it is
+// safe.
+//
 // # What it must not do
 //
 // It knows no device and no graph, converts nothing (package quant does) and does not decide
