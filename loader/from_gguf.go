@@ -70,7 +70,7 @@ func inspectGGUF(path string, data []byte) (*Checkpoint, error) {
 // damage but a refusal.
 func (c *Checkpoint) configure(config Config, err error) error {
 	if !knownArchitecture(c.arch) {
-		c.refuse(unsupported(c.path, fmt.Sprintf("the architecture %q is not known", c.arch), "give a Qwen2 or Qwen3 language model"))
+		c.refuse(unsupported(c.path, fmt.Sprintf("the architecture %q is not known", c.arch), "give a Qwen3 language model"))
 	}
 	var e *Error
 	switch {

@@ -10,7 +10,7 @@
 //     so that neighbouring invocations read neighbouring words. [Repack] changes a file's
 //     blocks into planes without changing a value; [Unpack] says what planes mean.
 //   - a [Scheme] is a wish to quantise on load, INT8 or INT4. [QuantizeRows] makes such
-//     planes from F32, F16 or BF16 rows.
+//     planes from F32, F16 or BF16 rows. [Convert] takes whichever of the two ways applies.
 //
 // # Planes
 //
