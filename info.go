@@ -45,9 +45,9 @@ func describeModel(c *loader.Checkpoint, m *model.Model) Info {
 	}
 	var most int64
 	for _, t := range c.TypeCounts() {
-		info.TensorTypes[t.Type.String()] = t.Tensors
+		info.TensorTypes[t.Type] = t.Tensors
 		if t.Bytes > most {
-			most, info.Type = t.Bytes, t.Type.String()
+			most, info.Type = t.Bytes, t.Type
 		}
 	}
 	for _, n := range graph.Compile(m.Graph, graph.Options{Output: graph.LastLogits, OneRowEach: true}).Nodes {

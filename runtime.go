@@ -172,15 +172,12 @@ func describe(p *vk.PhysicalDevice) Device {
 	c := &p.Caps
 	d := Device{
 		Index: c.Index, Name: c.Name, Type: c.Type.String(), Driver: c.DriverName, DriverVersion: c.DriverInfo,
-		APIVersion: version(c.APIVersion), UUID: c.UUIDString(), VendorID: c.VendorID,
+		APIVersion: c.APIVersion.String(), UUID: c.UUID.String(), VendorID: c.VendorID,
 		MemoryBytes: c.DeviceBytes, FreeBytes: c.FreeBytes,
 	}
 	d.Tier, d.TierReason = c.Tier()
 	return d
 }
-
-// version writes a Vulkan API version as major.minor.patch (Vulkan specification, section "Version Numbers").
-func version(v uint32) string { return fmt.Sprintf("%d.%d.%d", v>>22&0x7f, v>>12&0x3ff, v&0xfff) }
 
 // Device is the device that the runtime opened.
 func (r *Runtime) Device() Device { return r.info }
