@@ -1,0 +1,158 @@
+package qwenvk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/qwenvk/qwenvk/chat"
+	"github.com/qwenvk/qwenvk/sampler"
+	"github.com/qwenvk/qwenvk/tokenizer"
+)
+
+// ErrNoTemplate reports a chat with a model that has no chat template.
+var ErrNoTemplate = errors.New("the model has no chat template")
+
+// ChatOptions say how a chat begins and how its answers are drawn.
+type ChatOptions struct {
+	System    string          // system message; "": none
+	Think     chat.Think      // chat.ThinkAuto leaves the mode to the template
+	Tools     chat.Tools      // functions that the model may call
+	Sampling  *sampler.Params // nil: Model.DefaultSampling of each prompt
+	MaxTokens int             // of one answer; 0: until the context is full
+	Stop      []string        // texts that end an answer
+}
+
+// Delta is a piece of an answer. Of its fields one is set, as a rule.
+type Delta struct {
+	Text      string
+	Reasoning string
+	ToolCall  *chat.ToolCall
+}
+
+// Chat is a conversation: a session that speaks in messages. What the messages before an answer have in common with
+// those before the last one is not computed again. A Chat is not safe for concurrent use.
+type Chat struct {
+	model    *Model
+	session  *Session
+	options  ChatOptions
+	messages []chat.Message
+}
+
+// NewChat claims one of the model's sessions. Errors: [ErrNoSlot], [ErrNoTemplate].
+func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
+	if m.template == nil {
+		return nil, fmt.Errorf("%s: %w; give one with LoadOptions.Template", m.info.Name, ErrNoTemplate)
+	}
+	s, err := m.NewSession()
+	if err != nil {
+		return nil, err
+	}
+	c := &Chat{model: m, session: s, options: o}
+	c.Reset()
+	return c, nil
+}
+
+// Reset begins the conversation anew, with the system message.
+func (c *Chat) Reset() {
+	c.messages = nil
+	if c.options.System != "" {
+		c.messages = []chat.Message{{Role: "system", Content: c.options.System}}
+	}
+}
+
+// Messages are the messages so far.
+func (c *Chat) Messages() []chat.Message { return append([]chat.Message(nil), c.messages...) }
+
+// Options are the chat's options; SetOptions changes them from the next answer on.
+func (c *Chat) Options() ChatOptions { return c.options }
+
+// SetOptions changes the options from the next answer on. A changed System message takes effect with Reset.
+func (c *Chat) SetOptions(o ChatOptions) { c.options = o }
+
+// Result describes the last answer.
+func (c *Chat) Result() Result { return c.session.Result() }
+
+// Profile returns the device time by operation since the last call; it needs Options.Profile.
+func (c *Chat) Profile() []OpTime { return c.session.Profile() }
+
+// Close gives the session back.
+func (c *Chat) Close() error { return c.session.Close() }
+
+// Send adds a user message and yields the answer as it is computed.
+func (c *Chat) Send(ctx context.Context, text string) iter.Seq2[Delta, error] {
+	return c.Continue(ctx, chat.Message{Role: "user", Content: text})
+}
+
+// Continue adds messages (a user's, or the results of tools) and yields the answer as it is computed. The answer
+// joins the messages when it ends, also when ctx is cancelled; after an error the conversation is as it was before.
+func (c *Chat) Continue(ctx context.Context, messages ...chat.Message) iter.Seq2[Delta, error] {
+	return func(yield func(Delta, error) bool) {
+		before := len(c.messages)
+		c.messages = append(c.messages, messages...)
+		if err := c.answer(ctx, yield); err != nil {
+			c.messages = c.messages[:before]
+			yield(Delta{}, err)
+		}
+	}
+}
+
+func (c *Chat) answer(ctx context.Context, yield func(Delta, error) bool) error {
+	rendered, err := c.model.Render(ctx, chat.RenderOptions{
+		Messages: c.messages, Tools: c.options.Tools, Think: c.options.Think, AddGenerationPrompt: true,
+	})
+	if err != nil {
+		return err
+	}
+	ids, err := c.model.tok.Encode(rendered, tokenizer.EncodeOptions{})
+	if err != nil {
+		return err
+	}
+	sampling := c.model.DefaultSampling(rendered)
+	if c.options.Sampling != nil {
+		sampling = *c.options.Sampling
+	}
+	reply := chat.Message{Role: "assistant"}
+	var text, reasoning strings.Builder
+	parser := chat.NewParser(c.model.template.OpensThinking(rendered))
+	pass := func(deltas []chat.Delta) bool {
+		for _, d := range deltas {
+			text.WriteString(d.Text)
+			reasoning.WriteString(d.Reasoning)
+			if d.ToolCall != nil {
+				reply.ToolCalls = append(reply.ToolCalls, *d.ToolCall)
+			}
+			if !yield(Delta{Text: d.Text, Reasoning: d.Reasoning, ToolCall: d.ToolCall}, nil) {
+				return false
+			}
+		}
+		return true
+	}
+	listening := true
+	for tok, err := range c.session.Generate(ctx, ids, GenerateOptions{
+		Sampling: sampling, MaxTokens: c.options.MaxTokens, Stop: c.options.Stop,
+	}) {
+		if err != nil {
+			return err
+		}
+		if listening = pass(parser.Push(tok.Text)); !listening {
+			break
+		}
+	}
+	if listening {
+		pass(parser.Flush())
+	}
+	reply.Content, reply.ReasoningContent = strings.TrimSpace(text.String()), strings.TrimSpace(reasoning.String())
+	c.messages = append(c.messages, reply)
+	return nil
+}
+
+// Render renders messages with the model's chat template.
+func (m *Model) Render(ctx context.Context, o chat.RenderOptions) (string, error) {
+	if m.template == nil {
+		return "", fmt.Errorf("%s: %w", m.info.Name, ErrNoTemplate)
+	}
+	return m.template.Render(ctx, o)
+}
