@@ -34,6 +34,16 @@ type Buffer struct {
 // The error is ErrLimit beyond the device's limits and ErrOutOfMemory, with
 // what is needed and what is free, when there is no room.
 func (d *Device) NewBuffer(name string, size uint64, kind MemoryKind) (*Buffer, error) {
+	b, err := d.newBuffer(name, size, kind)
+	if err != nil {
+		return nil, err
+	}
+	d.add(b)
+	return b, nil
+}
+
+// newBuffer is NewBuffer for the device's own use: Live does not count it.
+func (d *Device) newBuffer(name string, size uint64, kind MemoryKind) (*Buffer, error) {
 	if err := d.check("buffer %q", name); err != nil {
 		return nil, err
 	}
@@ -64,7 +74,6 @@ func (d *Device) NewBuffer(name string, size uint64, kind MemoryKind) (*Buffer, 
 	}
 	b.refs.Store(1)
 	d.core.SetName(core.ObjectBuffer, b.handle, name)
-	d.add(b)
 	return b, nil
 }
 

@@ -40,6 +40,16 @@ type Commands struct {
 // Finish records everything in one call into the driver and returns it ready
 // to submit. The name appears in errors.
 func (r *Recorder) Finish(name string) (*Commands, error) {
+	c, err := r.finish(name)
+	if err != nil {
+		return nil, err
+	}
+	r.d.add(c)
+	return c, nil
+}
+
+// finish is Finish for the device's own use: Live does not count it.
+func (r *Recorder) finish(name string) (*Commands, error) {
 	d := r.d
 	if err := d.check("recording %q", name); err != nil {
 		return nil, err
@@ -60,7 +70,6 @@ func (r *Recorder) Finish(name string) (*Commands, error) {
 		c.destroy()
 		return nil, err
 	}
-	d.add(c)
 	return c, nil
 }
 

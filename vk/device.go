@@ -212,7 +212,8 @@ func (d *Device) remove(o object) {
 	d.liveMu.Unlock()
 }
 
-// Live returns how many buffers, pipelines and commands are not closed yet.
+// Live returns how many buffers, pipelines and commands that the caller made are
+// not closed yet. One that was closed counts while commands still use it.
 func (d *Device) Live() int {
 	d.liveMu.Lock()
 	defer d.liveMu.Unlock()

@@ -2,6 +2,9 @@ package vk
 
 import "fmt"
 
+// minAllocation (bytes) keeps a masked device able to stage and align.
+const minAllocation = 4096
+
 // AllTiers is the Mask.MaxTier that hides no group.
 const AllTiers = -1
 
@@ -72,6 +75,9 @@ func (m *Mask) apply(c *Caps) error {
 		c.MaxStorageBufferRange = min(c.MaxStorageBufferRange, n)
 	}
 	if n := m.MaxAllocationSize; n != 0 {
+		if n < minAllocation {
+			return fmt.Errorf("vk: mask: allocations of at most %d bytes; use %d at least", n, minAllocation)
+		}
 		c.MaxAllocationSize = min(c.MaxAllocationSize, n)
 	}
 	if n := m.StorageAlign; n != 0 {

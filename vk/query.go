@@ -3,6 +3,7 @@ package vk
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	vgo "github.com/vulkan-go/vulkan"
@@ -270,12 +271,16 @@ func choose(list []*Caps, selector string) (int, error) {
 		}
 		return best, nil
 	}
+	// One or two digits are an index and never part of a name: "9" must not find
+	// an RTX 4090, while "4090" may.
+	_, err := strconv.ParseUint(selector, 10, 8)
+	index := err == nil && len(selector) <= 2
 	var matches []int
 	for i, c := range list {
 		if selector == fmt.Sprint(c.Index) || strings.EqualFold(selector, c.UUID.String()) {
 			return i, nil
 		}
-		if strings.Contains(strings.ToLower(c.Name), strings.ToLower(selector)) {
+		if !index && strings.Contains(strings.ToLower(c.Name), strings.ToLower(selector)) {
 			matches = append(matches, i)
 		}
 	}

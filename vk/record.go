@@ -75,6 +75,7 @@ type Recorder struct {
 	opSet   []int // index into sets per op, -1 for none
 	queries int
 	order   []int // timestamp indices as recorded
+	timed   map[int]bool
 
 	buffers   map[*Buffer]struct{}
 	pipelines map[*Pipeline]struct{}
@@ -96,7 +97,7 @@ type Counts struct {
 // NewRecorder starts an empty recording.
 func (d *Device) NewRecorder() *Recorder {
 	return &Recorder{
-		d: d, setOf: map[string]int{}, boundSet: -1,
+		d: d, setOf: map[string]int{}, timed: map[int]bool{}, boundSet: -1,
 		buffers: map[*Buffer]struct{}{}, pipelines: map[*Pipeline]struct{}{},
 	}
 }
@@ -326,12 +327,11 @@ func (r *Recorder) Timestamp(index int) {
 		r.fail(fmt.Errorf("vk: timestamp %d: indices are 0 to %d: %w", index, maxTimestamps-1, ErrLimit))
 		return
 	}
-	for _, seen := range r.order {
-		if seen == index {
-			r.fail(fmt.Errorf("vk: timestamp %d is recorded twice", index))
-			return
-		}
+	if r.timed[index] {
+		r.fail(fmt.Errorf("vk: timestamp %d is recorded twice", index))
+		return
 	}
+	r.timed[index] = true
 	r.order = append(r.order, index)
 	r.queries = max(r.queries, index+1)
 	r.add(core.Op{Kind: core.OpTimestamp, X: uint32(index)}, -1)

@@ -60,7 +60,7 @@ func (s *staging) acquire() (chan *slot, error) {
 	if s.slots == nil {
 		slots := make(chan *slot, stagingSlots)
 		for i := range stagingSlots {
-			b, err := s.d.NewBuffer(fmt.Sprintf("staging %d", i), s.slotSize(), hostStaging)
+			b, err := s.d.newBuffer(fmt.Sprintf("staging %d", i), s.slotSize(), hostStaging)
 			if err != nil {
 				close(slots)
 				for made := range slots {
@@ -130,26 +130,29 @@ func (d *Device) Upload(ctx context.Context, dst Range, src func(p []byte, off u
 		return err
 	}
 	defer d.staging.leave()
-	var started []*Ticket
+	var started []*upload
 	var failed error
 	for off := uint64(0); off < dst.Size && failed == nil; {
 		n := min(d.staging.slotSize(), dst.Size-off)
-		var t *Ticket
-		if t, failed = d.uploadPiece(ctx, slots, dst, off, n, src); failed == nil {
-			started = append(started, t)
+		var u *upload
+		if u, failed = d.uploadPiece(ctx, slots, dst, off, n, src); failed == nil {
+			started = append(started, u)
 		}
 		off += n
 	}
-	for _, t := range started {
-		if err := t.Wait(ctx); err != nil && failed == nil {
-			failed = err
+	for _, u := range started {
+		err := u.ticket.Wait(ctx)
+		if err == nil {
+			u.close()
+		} else if failed == nil {
+			failed = err // its slot closes it once it is done
 		}
 	}
 	return failed
 }
 
 // uploadPiece fills a slot and starts its copy.
-func (d *Device) uploadPiece(ctx context.Context, slots chan *slot, dst Range, off, n uint64, src func([]byte, uint64) error) (*Ticket, error) {
+func (d *Device) uploadPiece(ctx context.Context, slots chan *slot, dst Range, off, n uint64, src func([]byte, uint64) error) (*upload, error) {
 	var s *slot
 	select {
 	case s = <-slots:
@@ -172,7 +175,7 @@ func (d *Device) uploadPiece(ctx context.Context, slots chan *slot, dst Range, o
 	}
 	r := d.NewRecorder()
 	r.Copy(dst.Buffer.Range(dst.Offset+off, n), s.buffer.Range(0, n))
-	c, err := r.Finish("upload to " + dst.Buffer.name)
+	c, err := r.finish("upload to " + dst.Buffer.name)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +185,7 @@ func (d *Device) uploadPiece(ctx context.Context, slots chan *slot, dst Range, o
 		return nil, err
 	}
 	s.pending = &upload{c, t}
-	return t, nil
+	return s.pending, nil
 }
 
 func (d *Device) uploadMapped(ctx context.Context, dst Range, src func([]byte, uint64) error) error {
@@ -270,7 +273,7 @@ func (d *Device) downloadStaged(ctx context.Context, dst []byte, src Range) erro
 func (d *Device) runOnce(ctx context.Context, name string, record func(*Recorder)) error {
 	r := d.NewRecorder()
 	record(r)
-	c, err := r.Finish(name)
+	c, err := r.finish(name)
 	if err != nil {
 		return err
 	}

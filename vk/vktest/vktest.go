@@ -81,7 +81,7 @@ func OpenWith(t testing.TB, o vk.DeviceOptions) *vk.Device {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		d.FreeStaging()
+		d.FreeStaging() // an upload that was cancelled may still hold its buffer
 		if n := d.Live(); n != 0 {
 			t.Errorf("%d objects were not closed", n)
 		}
