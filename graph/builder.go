@@ -8,12 +8,13 @@ import (
 
 // Value is a builder's handle of an activation, perhaps seen as heads.
 type Value struct {
+	g     *Graph
 	id    ID
 	heads int
 }
 
 // Heads sees a [rows, heads*headDim] value as heads rows of headDim each, for RMSNorm and RoPE.
-func (v Value) Heads(n int) Value { return Value{v.id, n} }
+func (v Value) Heads(n int) Value { return Value{v.g, v.id, n} }
 
 // Builder collects the nodes of a graph. It keeps the first error with the line of the model file that caused it;
 // after an error every call is a no-op, so that a model file reads without a check after each line.
@@ -26,6 +27,9 @@ type Builder struct {
 // NewBuilder starts a graph with the given cache shape and rotary table.
 func NewBuilder(name string, kv KVShape, rope RoPE) *Builder {
 	b := &Builder{g: &Graph{Name: name, Output: None, KV: kv, RoPE: rope}}
+	if kv.Layers < 1 || kv.Heads < 1 || kv.HeadDim < 2 {
+		b.fail("cache: %d layers of %d heads of %d hold nothing", kv.Layers, kv.Heads, kv.HeadDim)
+	}
 	if kv.HeadDim != 2*len(rope.InvFreq) {
 		b.fail("rope: %d frequencies for head size %d, want one per pair", len(rope.InvFreq), kv.HeadDim)
 	}
@@ -37,6 +41,9 @@ func (b *Builder) Layer(prefix string) { b.pre = prefix + "." }
 
 // Embed reads the rows of the embedding w [vocab, hidden] that the step's token ids name: [tokens, hidden].
 func (b *Builder) Embed(w Weight) Value {
+	if err := w.Layout.CheckCols(w.Cols); err != nil {
+		return b.fail("embed: weight %s: %w", w.Name, err)
+	}
 	b.g.Vocab = w.Rows
 	return b.add(&Node{Op: OpEmbed, Label: w.Name, Pack: packOf(w)}, Tensor{Name: "embed", Rows: PerToken, Cols: w.Cols}, 0)
 }
@@ -49,7 +56,10 @@ func (b *Builder) RMSNorm(x Value, w Weight, eps float64) Value {
 		return x
 	}
 	width := t.Cols
-	if x.heads > 0 {
+	if x.heads != 0 {
+		if x.heads < 0 || t.Cols%x.heads != 0 {
+			return b.fail("rms_norm: %d columns are not %d heads", t.Cols, x.heads)
+		}
 		width /= x.heads
 	}
 	if w.Rows != 1 || w.Cols != width {
@@ -84,6 +94,9 @@ func (b *Builder) RoPE(x Value) Value {
 	if x.heads == 0 || t.Cols != x.heads*b.g.KV.HeadDim {
 		return b.fail("rope: %d columns are not %d heads of %d", t.Cols, x.heads, b.g.KV.HeadDim)
 	}
+	if t.Rows != PerToken {
+		return b.fail("rope: got a row per sequence; a position belongs to a token")
+	}
 	return b.add(&Node{Op: OpRoPE, Label: b.pre + "rope", In: []ID{x.id}, Heads: x.heads}, t, x.heads)
 }
 
@@ -103,11 +116,15 @@ func (b *Builder) StoreKV(k, v Value, layer int) {
 		b.fail("store_kv: layer %d of %d", layer, b.g.KV.Layers)
 		return
 	}
+	if b.stores(layer) {
+		b.fail("store_kv: layer %d is stored twice", layer)
+		return
+	}
 	b.g.Nodes = append(b.g.Nodes, &Node{Op: OpStoreKV, Label: b.pre + "store_kv", In: []ID{k.id, v.id}, Out: None, Layer: layer})
 }
 
 // Attention is causal grouped-query attention of q [tokens, heads*headDim] over the layer's cache, which already
-// holds this step's own keys and values: softmax(scale·q·kᵀ)·v.
+// holds this step's own keys and values (StoreKV comes first): softmax(scale·q·kᵀ)·v.
 func (b *Builder) Attention(q Value, layer int, scale float64) Value {
 	t, ok := b.tensor(q)
 	if !ok {
@@ -116,6 +133,12 @@ func (b *Builder) Attention(q Value, layer int, scale float64) Value {
 	d, kv := b.g.KV.HeadDim, b.g.KV.Heads
 	if t.Cols%d != 0 || (t.Cols/d)%kv != 0 {
 		return b.fail("attention: %d query columns are not a multiple of %d key heads of %d", t.Cols, kv, d)
+	}
+	if t.Rows != PerToken {
+		return b.fail("attention: got a row of queries per sequence, want one per token")
+	}
+	if !b.stores(layer) {
+		return b.fail("attention: nothing stored the keys and values of layer %d yet", layer)
 	}
 	return b.add(&Node{Op: OpAttention, Label: b.pre + "attention", In: []ID{q.id}, Layer: layer, Heads: t.Cols / d, Scale: scale}, t, 0)
 }
@@ -131,6 +154,9 @@ func (b *Builder) LastRows(x Value) Value {
 	t, ok := b.tensor(x)
 	if !ok {
 		return x
+	}
+	if t.Rows != PerToken {
+		return b.fail("last_rows: the value has one row per sequence already")
 	}
 	t.Rows = PerSequence
 	return b.add(&Node{Op: OpLastRows, Label: "last_rows", In: []ID{x.id}}, t, 0)
@@ -158,6 +184,16 @@ func (b *Builder) Fail(err error) {
 // Err is the first error so far.
 func (b *Builder) Err() error { return b.err }
 
+// stores reports whether the layer's keys and values are stored already.
+func (b *Builder) stores(layer int) bool {
+	for _, n := range b.g.Nodes {
+		if n.Op == OpStoreKV && n.Layer == layer {
+			return true
+		}
+	}
+	return false
+}
+
 func (b *Builder) pair(op Op, x, y Value) Value {
 	t, ok := b.tensor(x)
 	if !ok {
@@ -177,8 +213,8 @@ func (b *Builder) tensor(v Value) (Tensor, bool) {
 	if b.err != nil {
 		return Tensor{}, false
 	}
-	if v.id < 0 || int(v.id) >= len(b.g.Values) {
-		b.fail("use of a value of another graph")
+	if v.g != b.g {
+		b.fail("use of a value that this builder did not make")
 		return Tensor{}, false
 	}
 	return b.g.Values[v.id], true
@@ -191,7 +227,7 @@ func (b *Builder) add(n *Node, t Tensor, heads int) Value {
 	t.Name = n.Label
 	n.Out = b.g.newValue(t)
 	b.g.Nodes = append(b.g.Nodes, n)
-	return Value{n.Out, heads}
+	return Value{b.g, n.Out, heads}
 }
 
 // fail keeps the first error, placed at the nearest caller outside this file.

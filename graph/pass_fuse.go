@@ -12,7 +12,7 @@ func fuseRoPEKV(g *Graph) {
 	for {
 		m, ok := findQKV(g)
 		if !ok {
-			return
+			break
 		}
 		d, kv := g.KV.HeadDim, g.KV.Heads
 		label := strings.TrimSuffix(m.q.mul.Label, "attn_q.weight")
@@ -33,6 +33,11 @@ func fuseRoPEKV(g *Graph) {
 			}
 		}
 		g.remove(dead)
+	}
+	for _, n := range g.Nodes {
+		if n.Op == OpStoreKV {
+			g.note("%s: query, key and value are not rotated products of one input: they stay apart", n.Label)
+		}
 	}
 }
 
@@ -74,6 +79,9 @@ func findQKV(g *Graph) (qkvMatch, bool) {
 		}
 		in := r.rope.In[0]
 		if r.norm = single(in, OpRMSNorm); r.norm != nil {
+			if r.norm.Heads != r.rope.Heads { // a norm over the whole row is another function
+				return r, false
+			}
 			in = r.norm.In[0]
 		}
 		r.mul = single(in, OpMatMul)

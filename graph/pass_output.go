@@ -16,11 +16,8 @@ func selectOutput(g *Graph, o Options) {
 		}
 	}
 	g.remove(dead)
-	// With one row per sequence the two row counts are the same number.
 	for i := range g.Values {
-		if o.Output == AllLogits {
-			g.Values[i].Rows = PerToken
-		}
+		g.Values[i].Rows = PerToken // also where the two row counts are the same number
 	}
 }
 

@@ -2,6 +2,7 @@ package cpuexec
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/qwenvk/qwenvk/graph"
 )
@@ -121,13 +122,15 @@ func (r *run) check() error {
 	return nil
 }
 
-// held is the number of tokens that every layer's cache of the slot has.
+// held is the number of tokens of the slot that every layer's cache has.
 func (r *run) held(slot int) int {
-	n := len(r.cache(0, slot).k)
-	for layer := range r.kv.Layers {
-		n = min(n, len(r.cache(layer, slot).k))
+	held := math.MaxInt
+	for _, n := range r.g.Nodes {
+		if n.Op == graph.OpStoreKV || n.Op == graph.OpRoPEKV {
+			held = min(held, len(r.cache(n.Layer, slot).k))
+		}
 	}
-	return n
+	return held
 }
 
 func (e *Executor) cache(layer, slot int) *cache {

@@ -143,7 +143,7 @@ func TestForms(t *testing.T) {
 }
 
 // compare holds the logits and all values that both runs have against each other.
-func compare(t *testing.T, g *graph.Graph, o graph.Options, got, want *cpuexec.Result, s cpuexec.Step) {
+func compare(t failer, g *graph.Graph, o graph.Options, got, want *cpuexec.Result, s cpuexec.Step) {
 	t.Helper()
 	const tolerance = 1e-12
 	var last []int
@@ -179,7 +179,7 @@ func compare(t *testing.T, g *graph.Graph, o graph.Options, got, want *cpuexec.R
 			t.Errorf("value %d (%s) is off by %.1e relative rms", id, g.Tensor(id).Name, relative)
 		}
 	}
-	if shared == 0 {
+	if shared == 0 && len(g.Nodes) > 0 {
 		t.Error("no value was compared")
 	}
 }

@@ -96,9 +96,17 @@ func weightsOf(c *loader.Checkpoint) cpuexec.Weights {
 	})
 }
 
+// failer is a test, or a run of a property.
+type failer interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Error(args ...any)
+}
+
 // distance is how far got is from want: the largest difference, and the rms of the differences relative to the rms of
 // want.
-func distance(t testing.TB, got, want [][]float64) (most, relative float64) {
+func distance(t failer, got, want [][]float64) (most, relative float64) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%d rows, want %d", len(got), len(want))
@@ -117,6 +125,9 @@ func distance(t testing.TB, got, want [][]float64) (most, relative float64) {
 			diff += d * d
 			norm += w * w
 		}
+	}
+	if diff == 0 {
+		return most, 0
 	}
 	return most, math.Sqrt(diff / norm)
 }

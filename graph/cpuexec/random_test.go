@@ -1,0 +1,110 @@
+package cpuexec_test
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/qwenvk/qwenvk/graph"
+	"github.com/qwenvk/qwenvk/graph/cpuexec"
+	"github.com/qwenvk/qwenvk/quant"
+)
+
+// TestRandomGraphs compiles graphs that no model would have, so that passes meet patterns that nearly match.
+func TestRandomGraphs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := drawGraph(t)
+		plain := graph.Compile(m, graph.Options{Output: graph.AllLogits, NoFuse: true})
+		step := cpuexec.Step{IDs: []int32{3, 1, 4, 1}, Seqs: []cpuexec.Seq{{Slot: 0, Rows: 3}, {Slot: 1, Rows: 1}}}
+		ones := cpuexec.Step{IDs: []int32{2, 5}, Seqs: []cpuexec.Seq{{Slot: 0, Rows: 1, Start: 3}, {Slot: 1, Rows: 1, Start: 1}}}
+		oracle := cpuexec.New(m, randomWeights)
+		want, wantOnes := mustRun(t, oracle, plain, step), mustRun(t, oracle, plain, ones)
+		for _, o := range forms() {
+			g := graph.Compile(m, o)
+			e := cpuexec.New(m, randomWeights)
+			if o.OneRowEach {
+				mustRun(t, e, plain, step)
+				compare(t, g, o, mustRun(t, e, g, ones), wantOnes, ones)
+				continue
+			}
+			compare(t, g, o, mustRun(t, e, g, step), want, step)
+			compare(t, plain, graph.Options{Output: graph.AllLogits}, mustRun(t, e, plain, ones), wantOnes, ones)
+		}
+	})
+}
+
+func mustRun(t *rapid.T, e *cpuexec.Executor, g *graph.Graph, s cpuexec.Step) *cpuexec.Result {
+	r, err := e.Run(g, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// drawGraph strings random operations together: any of the values so far may be read again.
+func drawGraph(t *rapid.T) *graph.Graph {
+	const width, headDim, layers = 64, 32, 2
+	b := graph.NewBuilder("random", graph.KVShape{Layers: layers, Heads: 1, HeadDim: headDim}, graph.RoPE{InvFreq: make([]float64, headDim/2), Scale: 1})
+	names := 0
+	weight := func(rows, cols int) graph.Weight {
+		names++
+		layouts := []quant.Layout{quant.LayoutOf(quant.F32), quant.LayoutOf(quant.F32), quant.LayoutOf(quant.BF16)}
+		return graph.Weight{Name: fmt.Sprintf("w%d", names), Rows: rows, Cols: cols, Layout: rapid.SampledFrom(layouts).Draw(t, "layout")}
+	}
+	values := []graph.Value{b.Embed(weight(smallVocab, width))}
+	pick := func() graph.Value { return values[rapid.IntRange(max(0, len(values)-4), len(values)-1).Draw(t, "value")] }
+	norm := func(x graph.Value, cols int) graph.Value { return b.RMSNorm(x, weight(1, cols), 1e-3) }
+	product := func(x graph.Value) graph.Value { return b.MatMul(x, weight(width, width)) }
+	rotated := func(x graph.Value, heads int) graph.Value {
+		x = b.MatMul(x, weight(heads*headDim, width))
+		switch rapid.IntRange(0, 3).Draw(t, "head norm") {
+		case 0:
+			x = norm(x, heads*headDim)
+		case 1, 2:
+			x = norm(x.Heads(heads), headDim)
+		}
+		return b.RoPE(x.Heads(heads))
+	}
+	layer := 0
+	for range rapid.IntRange(1, 12).Draw(t, "operations") {
+		x := pick()
+		switch rapid.SampledFrom([]string{"norm", "product", "add", "swiglu", "gated", "attention"}).Draw(t, "op") {
+		case "norm":
+			x = norm(x, width)
+		case "product":
+			x = product(x)
+		case "add":
+			x = b.Add(x, pick())
+		case "swiglu":
+			x = b.SwiGLU(x, pick())
+		case "gated":
+			gate, up := product(x), product(x)
+			if rapid.Bool().Draw(t, "keep gate") {
+				values = append(values, gate)
+			}
+			x = b.SwiGLU(gate, up)
+		case "attention":
+			if layer == layers {
+				continue
+			}
+			q, k := rotated(x, 2), rotated(x, 1)
+			b.StoreKV(k, b.MatMul(x, weight(headDim, width)), layer)
+			if rapid.Bool().Draw(t, "keep query") {
+				values = append(values, q.Heads(0))
+			}
+			x = b.Attention(q, layer, 0.2)
+			layer++
+		}
+		values = append(values, x)
+	}
+	x := b.LastRows(pick())
+	if rapid.Bool().Draw(t, "late add") {
+		x = b.Add(x, product(x))
+	}
+	g, err := b.Build(b.MatMul(norm(x, width), weight(smallVocab, width)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}

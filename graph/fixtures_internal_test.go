@@ -1,0 +1,187 @@
+package graph
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/qwenvk/qwenvk/quant"
+)
+
+// qwen is a model of the Qwen3 family for tests: sizes, and which weights are stored in another layout than the rest.
+type qwen struct {
+	layers, hidden, inner, vocab, heads, kvHeads, headDim int
+
+	norm  string // "head": queries and keys are normed by head, as in Qwen3; "row": over all heads; "": not
+	mixed string // weights whose name contains it are BF16, the others Q4
+}
+
+// tiny is a model that fits a page when it is printed.
+var tiny = qwen{layers: 1, hidden: 64, inner: 96, vocab: 40, heads: 4, kvHeads: 2, headDim: 32, norm: "head"}
+
+func (s qwen) weight(name string, rows, cols int) Weight {
+	w := Weight{Name: name, Rows: rows, Cols: cols, Layout: quant.Layout{Kind: quant.LayoutQ4, Group: 32}}
+	switch {
+	case rows == 1:
+		w.Layout = quant.LayoutOf(quant.F32)
+	case s.mixed != "" && strings.Contains(name, s.mixed):
+		w.Layout = quant.LayoutOf(quant.BF16)
+	}
+	return w
+}
+
+func (s qwen) builder() *Builder {
+	rope := RoPE{InvFreq: make([]float64, s.headDim/2), Scale: 1}
+	for i := range rope.InvFreq {
+		rope.InvFreq[i] = math.Pow(1e4, -float64(i)/float64(len(rope.InvFreq)))
+	}
+	return NewBuilder("tiny", KVShape{Layers: s.layers, Heads: s.kvHeads, HeadDim: s.headDim}, rope)
+}
+
+func (s qwen) build(t testing.TB) *Graph {
+	t.Helper()
+	b := s.builder()
+	embedding := s.weight("token_embd.weight", s.vocab, s.hidden)
+	h := b.Embed(embedding)
+	for l := range s.layers {
+		b.Layer(fmt.Sprintf("blk.%d", l))
+		h = b.Add(h, s.attention(b, l, h))
+		h = b.Add(h, s.feedForward(b, l, h))
+	}
+	h = b.RMSNorm(b.LastRows(h), s.weight("output_norm.weight", 1, s.hidden), 1e-6)
+	return built(t, b, b.MatMul(h, embedding))
+}
+
+func (s qwen) layerWeight(l int, name string, rows, cols int) Weight {
+	return s.weight(fmt.Sprintf("blk.%d.%s.weight", l, name), rows, cols)
+}
+
+func (s qwen) attention(b *Builder, l int, h Value) Value {
+	x := b.RMSNorm(h, s.layerWeight(l, "attn_norm", 1, s.hidden), 1e-6)
+	rotated := func(name string, heads int) Value {
+		y := b.MatMul(x, s.layerWeight(l, name, heads*s.headDim, s.hidden))
+		switch s.norm {
+		case "head":
+			y = b.RMSNorm(y.Heads(heads), s.layerWeight(l, name+"_norm", 1, s.headDim), 1e-6)
+		case "row":
+			y = b.RMSNorm(y, s.layerWeight(l, name+"_norm", 1, heads*s.headDim), 1e-6)
+		}
+		return b.RoPE(y.Heads(heads))
+	}
+	q, k := rotated("attn_q", s.heads), rotated("attn_k", s.kvHeads)
+	b.StoreKV(k, b.MatMul(x, s.layerWeight(l, "attn_v", s.kvHeads*s.headDim, s.hidden)), l)
+	a := b.Attention(q, l, 1/math.Sqrt(float64(s.headDim)))
+	return b.MatMul(a, s.layerWeight(l, "attn_output", s.hidden, s.heads*s.headDim))
+}
+
+func (s qwen) feedForward(b *Builder, l int, h Value) Value {
+	x := b.RMSNorm(h, s.layerWeight(l, "ffn_norm", 1, s.hidden), 1e-6)
+	gate := b.MatMul(x, s.layerWeight(l, "ffn_gate", s.inner, s.hidden))
+	up := b.MatMul(x, s.layerWeight(l, "ffn_up", s.inner, s.hidden))
+	return b.MatMul(b.SwiGLU(gate, up), s.layerWeight(l, "ffn_down", s.hidden, s.inner))
+}
+
+// fragment builds a graph that is no whole model: f returns its output.
+func fragment(t testing.TB, f func(b *Builder, x Value) Value) *Graph {
+	t.Helper()
+	b := tiny.builder()
+	return built(t, b, f(b, b.Embed(tiny.weight("embd", tiny.vocab, tiny.hidden))))
+}
+
+// square is a product that keeps the width of the residual stream.
+func square(b *Builder, x Value, name string) Value {
+	return b.MatMul(x, tiny.weight(name, tiny.hidden, tiny.hidden))
+}
+
+// head ends a fragment with logits.
+func head(b *Builder, x Value) Value {
+	return b.MatMul(x, tiny.weight("head", tiny.vocab, tiny.hidden))
+}
+
+func built(t testing.TB, b *Builder, logits Value) *Graph {
+	t.Helper()
+	g, err := b.Build(logits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// wellFormed reports a graph that no executor could run: a value read before it is written or written twice, rows or
+// columns that do not fit, a cache read before it is stored.
+func wellFormed(g *Graph) error {
+	written := map[ID]map[int]bool{} // columns
+	stored := map[int]bool{}
+	for i, n := range g.Nodes {
+		at := fmt.Sprintf("node %d, %s %s", i, n.kind(), n.Label)
+		for _, in := range n.In {
+			if len(written[in]) != g.Tensor(in).Cols {
+				return fmt.Errorf("%s reads %%%d, of which %d columns are written", at, in, len(written[in]))
+			}
+		}
+		if err := fits(g, n); err != nil {
+			return fmt.Errorf("%s: %w", at, err)
+		}
+		switch {
+		case n.Op == OpStoreKV, n.Op == OpRoPEKV:
+			stored[n.Layer] = true
+		case n.Op == OpAttention && !stored[n.Layer]:
+			return fmt.Errorf("%s reads cache %d, which nothing stored", at, n.Layer)
+		}
+		if n.Out == None {
+			continue
+		}
+		if written[n.Out] == nil {
+			written[n.Out] = map[int]bool{}
+		}
+		for c := range n.width(g) {
+			if written[n.Out][n.OutCol+c] {
+				return fmt.Errorf("%s writes column %d of %%%d again", at, n.OutCol+c, n.Out)
+			}
+			written[n.Out][n.OutCol+c] = true
+		}
+	}
+	if g.Output != None && len(written[g.Output]) != g.Vocab {
+		return fmt.Errorf("the output has %d columns written, the vocabulary is %d", len(written[g.Output]), g.Vocab)
+	}
+	return nil
+}
+
+// width is the number of columns that n writes.
+func (n *Node) width(g *Graph) int {
+	if n.Op != OpMatMul {
+		return g.Tensor(n.Out).Cols
+	}
+	if n.Epilogue == EpilogueSwiGLU {
+		return n.Pack.Rows() / 2
+	}
+	return n.Pack.Rows()
+}
+
+// fits checks the shapes around one node.
+func fits(g *Graph, n *Node) error {
+	for i, in := range n.In {
+		got, rows, cols := g.Tensor(in), PerToken, g.Tensor(in).Cols
+		switch n.Op {
+		case OpMatMul:
+			rows, cols = g.Tensor(n.Out).Rows, n.Pack.Cols()
+			if i == 1 {
+				cols = g.Tensor(n.Out).Cols
+			}
+		case OpRMSNorm, OpAdd, OpSwiGLU:
+			rows, cols = g.Tensor(n.Out).Rows, g.Tensor(n.Out).Cols
+		case OpRoPEKV:
+			cols = (n.Heads + 2*g.KV.Heads) * g.KV.HeadDim
+		case OpAttention:
+			cols = n.Heads * g.KV.HeadDim
+		}
+		if got.Rows != rows || got.Cols != cols {
+			return fmt.Errorf("input %%%d is [%s %d], want [%s %d]", in, got.Rows, got.Cols, rows, cols)
+		}
+	}
+	if n.Op == OpMatMul && (len(n.In) == 2) != (n.Epilogue == EpilogueAdd) {
+		return fmt.Errorf("%d inputs", len(n.In))
+	}
+	return nil
+}

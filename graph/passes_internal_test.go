@@ -1,0 +1,148 @@
+package graph
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// archive is a txtar file: a comment, then named files.
+type archive struct{ comment, before, after string }
+
+func (a archive) String() string {
+	return fmt.Sprintf("%s\n\n-- before --\n%s-- after --\n%s", a.comment, a.before, a.after)
+}
+
+// TestPasses prints a graph before and after each pass and holds both against testdata/plan; -update writes the files
+// anew, to be read in the diff.
+func TestPasses(t *testing.T) {
+	mixed := func(name string) qwen {
+		s := tiny
+		s.mixed = name
+		return s
+	}
+	normed := func(kind string) qwen {
+		s := tiny
+		s.norm = kind
+		return s
+	}
+	sel := func(o Options) func(*Graph) { return func(g *Graph) { selectOutput(g, o) } }
+	compile := func(o Options) func(*Graph) { return func(g *Graph) { *g = *Compile(g, o) } }
+	for _, c := range []struct {
+		name, why string
+		graph     *Graph
+		pass      func(*Graph)
+	}{
+		{"fuse_rope_kv", "One product of stacked weights, one node that norms, rotates and stores.", tiny.build(t), fuseRoPEKV},
+		{"fuse_rope_kv_plain", "Without norms of queries and keys, as in Qwen2.", normed("").build(t), fuseRoPEKV},
+		{"fuse_rope_kv_mixed", "attn_v is of another type: three products write slices of one tensor.", mixed("attn_v").build(t), fuseRoPEKV},
+		{"fuse_rope_kv_row_norm", "Norms over all heads at once are another function: nothing may be fused.", normed("row").build(t), fuseRoPEKV},
+		{"fuse_swiglu", "One product of gate and up rows in turn.", tiny.build(t), fuseSwiGLU},
+		{"fuse_swiglu_mixed", "ffn_up is of another type: swiglu stays apart.", mixed("ffn_up").build(t), fuseSwiGLU},
+		{"fuse_swiglu_shared", "The gate is read elsewhere: nothing may be fused.", fragment(t, func(b *Builder, x Value) Value {
+			gate := square(b, x, "gate")
+			return head(b, b.Add(gate, b.SwiGLU(gate, square(b, x, "up"))))
+		}), fuseSwiGLU},
+		{"fuse_residual", "Products add what the residual stream holds.", tiny.build(t), fuseResidual},
+		{"fuse_residual_shared", "A product that is read elsewhere keeps its own value, one without a product its addition.", fragment(t, func(b *Builder, x Value) Value {
+			y := square(b, x, "y")
+			z := b.Add(b.RMSNorm(y, tiny.weight("n", 1, tiny.hidden), 1e-6), y)
+			return head(b, b.Add(z, x))
+		}), fuseResidual},
+		{"fuse_residual_both", "Of two products the first adds the second.", fragment(t, func(b *Builder, x Value) Value {
+			return head(b, b.Add(square(b, x, "a"), square(b, x, "b")))
+		}), fuseResidual},
+		{"select_cache_only", "No output: dropDead has the rest to do.", tiny.build(t), sel(Options{Output: CacheOnly})},
+		{"select_all_logits", "LastRows goes, and every value has a row per token.", tiny.build(t), sel(Options{Output: AllLogits})},
+		{"select_one_row_each", "LastRows is the identity where each sequence has one token.", tiny.build(t), sel(Options{Output: LastLogits, OneRowEach: true})},
+		{"sink_last_rows", "The choice of the last rows moves up to the attention.", fused(tiny.build(t)), sinkLastRows},
+		{"sink_last_rows_plain", "The same on the form without fusion.", tiny.build(t), sinkLastRows},
+		{"sink_last_rows_shared", "y is read for all tokens too, by attention: the choice stays behind it.", fragment(t, func(b *Builder, x Value) Value {
+			y := square(b, x, "y")
+			kv := b.MatMul(y, tiny.weight("kv", tiny.kvHeads*tiny.headDim, tiny.hidden))
+			b.StoreKV(b.RoPE(kv.Heads(tiny.kvHeads)), kv, 0)
+			return head(b, b.LastRows(y))
+		}), sinkLastRows},
+		{"drop_dead", "What only leads to removed logits goes, the last layer's cache stays.", withoutOutput(tiny.build(t)), dropDead},
+		{"fuse_norm", "Products norm what they read.", tiny.build(t), fuseNorm},
+		{"fuse_norm_shared", "An addition reads the normed value too: it is kept.", fragment(t, func(b *Builder, x Value) Value {
+			n := b.RMSNorm(x, tiny.weight("n", 1, tiny.hidden), 1e-6)
+			return head(b, b.Add(n, square(b, n, "y")))
+		}), fuseNorm},
+		{"compile_prefill", "All but the last chunk of a prompt.", tiny.build(t), compile(Options{Output: CacheOnly})},
+		{"compile_last", "The last chunk of a prompt.", tiny.build(t), compile(Options{Output: LastLogits})},
+		{"compile_decode", "One token of each sequence.", tiny.build(t), compile(Options{Output: LastLogits, OneRowEach: true, FuseNorm: true})},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := archive{comment: c.why, before: text(t, c.graph)}
+			c.pass(c.graph)
+			got.after = text(t, c.graph)
+			if err := wellFormed(c.graph); err != nil {
+				t.Error(err)
+			}
+			golden(t, filepath.Join("testdata", "plan", c.name+".txtar"), got.String())
+		})
+	}
+}
+
+// fused runs the passes that come before sinkLastRows.
+func fused(g *Graph) *Graph {
+	fuseRoPEKV(g)
+	fuseSwiGLU(g)
+	fuseResidual(g)
+	return g
+}
+
+func withoutOutput(g *Graph) *Graph {
+	g.Output = None
+	return g
+}
+
+func text(t *testing.T, g *Graph) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := g.Print(&b, "text", nil); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// golden compares got with a file.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got == string(want) {
+		return
+	}
+	g, w := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+	for i := range max(len(g), len(w)) {
+		a, b := "(end)", "(end)"
+		if i < len(g) {
+			a = g[i]
+		}
+		if i < len(w) {
+			b = w[i]
+		}
+		if a != b {
+			t.Fatalf("%s, line %d:\n got %s\nwant %s", path, i+1, a, b)
+		}
+	}
+}
