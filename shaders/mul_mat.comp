@@ -2,14 +2,12 @@
 // mul_mat: y[n, row] = Σ_k W[row, k]·x[n, k] for any number of columns n (the tokens of a prompt), then the epilogue.
 //
 // Work: a workgroup computes a tile of BM rows by BN columns, an invocation TM by TN of it, so that
-// LOCAL_SIZE = BM/TM · BN/TN. Grid (ceil(Rows/BM), ceil(N/BN)). Accumulators are f32, and so are the tiles: activations
-// of real models leave the range of f16.
+// LOCAL_SIZE = BM/TM · BN/TN; TM and TN are multiples of 4. Grid (ceil(Rows/BM), ceil(N/BN)).
+// 32 steps of K at a time, dequantised weights and activations go through shared memory: 128·(BM+BN) bytes. They stay
+// f32, like the accumulators: activations of real models leave the range of f16.
 //
-//   tiled  (BN > TN): 32 steps of K at a time, weights and activations go dequantised through shared memory.
-//   skinny (BN = TN): each invocation has all columns of the tile for its own rows, so no weight is needed twice: weights
-//                     go straight to registers, and x is read at one address by all. Made for few columns.
-//
-// LOCAL_SIZE is a power of two; TM is even with the SwiGLU epilogue. Shared memory: 128·(BM+BN) bytes when tiled.
+// The rows (and columns) of an invocation come in fours spread over the tile, so that neighbours read neighbouring
+// 16 bytes of shared memory.
 #extension GL_GOOGLE_include_directive : require
 #include "prelude.glsl"
 #include "half.glsl"
@@ -26,10 +24,9 @@ layout(constant_id = 7) const uint TN = 4;
 #include "mul_mat.glsl"
 
 const uint BK = 32;
-const bool SKINNY = BN == TN;
 
-shared float wt[SKINNY ? 1 : BK * BM]; // [k][row]
-shared float xt[SKINNY ? 1 : BK * BN]; // [k][column]
+shared float wt[BK * BM]; // [k][row]
+shared float xt[BK * BN]; // [k][column]
 
 // load_tiles fills the shared tiles with steps k to k+31. Neighbouring invocations take neighbouring rows, which keeps
 // their stores to shared memory in different banks.
@@ -55,11 +52,15 @@ void load_tiles(uint first_row, uint first_n, uint k) {
     }
 }
 
+// Where the i-th row and the j-th column of an invocation lie in the tile, from its first.
+uint row_of(uint i) { return i / 4 * (BM / TM * 4) + i % 4; }
+uint column_of(uint j) { return j / 4 * (BN / TN * 4) + j % 4; }
+
 void main() {
     uint first_row = gl_WorkGroupID.x * BM;
     uint first_n = gl_WorkGroupID.y * BN;
-    uint row0 = gl_LocalInvocationIndex % (BM / TM) * TM; // within the tile
-    uint n0 = SKINNY ? 0 : gl_LocalInvocationIndex / (BM / TM) * TN;
+    uint row0 = gl_LocalInvocationIndex % (BM / TM) * 4; // within the tile
+    uint n0 = gl_LocalInvocationIndex / (BM / TM) * 4;
 
     float acc[TM][TN];
     [[unroll]] for (uint i = 0; i < TM; i++) {
@@ -68,59 +69,39 @@ void main() {
         }
     }
 
-    if (SKINNY) {
-        for (uint unit = 0; unit < push.K / UNIT; unit++) {
-            Packed packed[TM];
+    for (uint k = 0; k < push.K; k += BK) {
+        load_tiles(first_row, first_n, k);
+        barrier();
+        for (uint step = 0; step < BK; step++) {
+            float w[TM];
+            float v[TN];
             [[unroll]] for (uint i = 0; i < TM; i++) {
-                packed[i] = fetch(min(first_row + row0 + i, push.Rows - 1), unit, push.K);
+                w[i] = wt[step * BM + row0 + row_of(i)];
             }
-            [[unroll]] for (uint l = 0; l < UNIT / 4; l++) {
-                vec4 w[TM];
-                [[unroll]] for (uint i = 0; i < TM; i++) {
-                    w[i] = weights(packed[i], l);
-                }
+            [[unroll]] for (uint j = 0; j < TN; j++) {
+                v[j] = xt[step * BN + n0 + column_of(j)];
+            }
+            [[unroll]] for (uint i = 0; i < TM; i++) {
                 [[unroll]] for (uint j = 0; j < TN; j++) {
-                    vec4 v = x[min(first_n + j, push.N - 1) * (push.XStride / 4) + unit * (UNIT / 4) + l];
-                    [[unroll]] for (uint i = 0; i < TM; i++) {
-                        acc[i][j] = fma(w[i].w, v.w, fma(w[i].z, v.z, fma(w[i].y, v.y, fma(w[i].x, v.x, acc[i][j]))));
-                    }
+                    acc[i][j] = fma(w[i], v[j], acc[i][j]);
                 }
             }
         }
-    } else {
-        for (uint k = 0; k < push.K; k += BK) {
-            load_tiles(first_row, first_n, k);
-            barrier();
-            for (uint step = 0; step < BK; step++) {
-                float w[TM];
-                float v[TN];
-                [[unroll]] for (uint i = 0; i < TM; i++) {
-                    w[i] = wt[step * BM + row0 + i];
-                }
-                [[unroll]] for (uint j = 0; j < TN; j++) {
-                    v[j] = xt[step * BN + n0 + j];
-                }
-                [[unroll]] for (uint i = 0; i < TM; i++) {
-                    [[unroll]] for (uint j = 0; j < TN; j++) {
-                        acc[i][j] = fma(w[i], v[j], acc[i][j]);
-                    }
-                }
-            }
-            barrier();
-        }
+        barrier();
     }
 
     [[unroll]] for (uint j = 0; j < TN; j++) {
-        uint n = first_n + n0 + j;
+        uint n = first_n + n0 + column_of(j);
         if (n < push.N) {
             [[unroll]] for (uint i = 0; i < TM; i++) {
-                uint row = first_row + row0 + i;
-                if (EPILOGUE == SWIGLU) {
-                    if (i % 2 == 0 && row < push.Rows) {
-                        store_swiglu(n, row, acc[i][j], acc[i + 1 < TM ? i + 1 : i][j]);
-                    }
-                } else if (row < push.Rows) {
+                uint row = first_row + row0 + row_of(i);
+                if (row >= push.Rows) {
+                    continue;
+                }
+                if (EPILOGUE != SWIGLU) {
                     store(n, row, acc[i][j]);
+                } else if (i % 2 == 0) {
+                    store_swiglu(n, row, acc[i][j], acc[i ^ 1][j]);
                 }
             }
         }
