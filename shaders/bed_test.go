@@ -71,13 +71,14 @@ func (a *array) floats() []float32 {
 
 // bed runs kernels on the device of the tests.
 type bed struct {
-	testing.TB
-	device    *vk.Device
-	pipelines map[string]*vk.Pipeline
+	testing.TB            // of the running subtest
+	owner      testing.TB // of the device and the pipelines
+	device     *vk.Device
+	pipelines  map[string]*vk.Pipeline
 }
 
 func newBed(t testing.TB) *bed {
-	return &bed{t, vktest.Open(t), map[string]*vk.Pipeline{}}
+	return &bed{t, t, vktest.Open(t), map[string]*vk.Pipeline{}}
 }
 
 // modules returns the kernel's modules that the device can run: all tiers of all its variants.
@@ -123,7 +124,7 @@ func (b *bed) pipeline(m shaders.Module, constants map[string]uint32) *vk.Pipeli
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(p.Close)
+	b.owner.Cleanup(p.Close)
 	b.pipelines[name] = p
 	return p
 }
