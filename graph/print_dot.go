@@ -27,7 +27,11 @@ func (g *Graph) printDOT(b *bytes.Buffer, extra *Annotations) {
 		if c, ok := extra.counts(i); ok {
 			lines = append(lines, c.String())
 		}
-		fmt.Fprintf(b, "\t\tn%d [label=%s];\n", i, quoted(strings.Join(lines, "\n")))
+		indent := "\t"
+		if frame != "" {
+			indent = "\t\t"
+		}
+		fmt.Fprintf(b, "%sn%d [label=%s];\n", indent, i, quoted(strings.Join(lines, "\n")))
 	}
 	if frame != "" {
 		fmt.Fprintln(b, "\t}")

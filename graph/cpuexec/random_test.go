@@ -53,7 +53,9 @@ func drawGraph(t *rapid.T) *graph.Graph {
 		return graph.Weight{Name: fmt.Sprintf("w%d", names), Rows: rows, Cols: cols, Layout: rapid.SampledFrom(layouts).Draw(t, "layout")}
 	}
 	values := []graph.Value{b.Embed(weight(smallVocab, width))}
-	pick := func() graph.Value { return values[rapid.IntRange(max(0, len(values)-4), len(values)-1).Draw(t, "value")] }
+	pick := func() graph.Value {
+		return values[rapid.IntRange(max(0, len(values)-4), len(values)-1).Draw(t, "value")]
+	}
 	norm := func(x graph.Value, cols int) graph.Value { return b.RMSNorm(x, weight(1, cols), 1e-3) }
 	product := func(x graph.Value) graph.Value { return b.MatMul(x, weight(width, width)) }
 	rotated := func(x graph.Value, heads int) graph.Value {
