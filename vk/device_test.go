@@ -86,8 +86,7 @@ func (c *collector) end() {
 }
 
 // TestMessagesFail makes the mistakes that vktest must report: a missing
-// barrier, found by synchronization validation, a kernel that uses a masked
-// feature, and objects left open.
+// barrier, found by synchronization validation, and objects left open.
 func TestMessagesFail(t *testing.T) {
 	if in, err := vk.Open(vk.Options{Validation: true}); err != nil {
 		t.Skipf("no validation here: %v", err)
@@ -127,12 +126,6 @@ func TestMessagesFail(t *testing.T) {
 	}{
 		{"nothing wrong", func(t testing.TB) { chain(t, true) }, ""},
 		{"missing barrier", func(t testing.TB) { chain(t, false) }, "SYNC-HAZARD-READ-AFTER-WRITE"},
-		{"masked feature", func(t testing.TB) {
-			d := vktest.Open(t, vk.Mask{MaxTier: 0})
-			if p, err := d.NewPipeline(vk.PipelineDesc{Name: "half", Code: code(t, "half"), Buffers: 1}); err == nil {
-				p.Close()
-			}
-		}, "StorageBuffer16BitAccess"},
 		{"object left open", func(t testing.TB) {
 			d := vktest.Open(t)
 			b := must(d.NewBuffer("forgotten", 256, vk.DeviceLocal))(t)
@@ -246,6 +239,11 @@ func TestPipelineRefuses(t *testing.T) {
 		if _, err := d.NewPipelines([]vk.PipelineDesc{good, desc, good}); err == nil {
 			t.Errorf("%s among good ones: no error", why)
 		}
+	}
+	masked := vktest.Open(t, vk.Mask{MaxTier: 0})
+	_, err := masked.NewPipeline(vk.PipelineDesc{Name: "half", Code: code(t, "half"), Buffers: 1})
+	if !errors.Is(err, vk.ErrUnsupported) || !strings.Contains(err.Error(), "16Bit") && !strings.Contains(err.Error(), "Float16") {
+		t.Errorf("a kernel that needs a masked feature: %v, want ErrUnsupported", err)
 	}
 	sized := good
 	sized.SubgroupSize = d.Caps().SubgroupSize
@@ -372,7 +370,8 @@ func TestPipelineCache(t *testing.T) {
 			t.Fatal(err)
 		}
 		open(vk.DeviceOptions{CacheDir: dir})
-		if got, err := os.ReadFile(list[0]); err != nil || !bytes.Equal(got[:64], good[:64]) || log.Len() != 0 {
+		// 51 bytes are the magic and the identity; drivers need not be deterministic.
+		if got, err := os.ReadFile(list[0]); err != nil || !bytes.Equal(got[:51], good[:51]) || log.Len() != 0 {
 			t.Errorf("%s: afterwards %d bytes, %v, log %q", name, len(got), err, log.String())
 		}
 	}

@@ -78,7 +78,7 @@ func Open(o Options) (*Instance, error) {
 
 // create makes the VkInstance.
 func (in *Instance) create(loader *core.Loader, validation bool) error {
-	listed, err := loader.Extensions()
+	listed, err := loader.Extensions("")
 	if err != nil {
 		return fmt.Errorf("vk: listing instance extensions: %w", err)
 	}
@@ -98,7 +98,16 @@ func (in *Instance) create(loader *core.Loader, validation bool) error {
 		}
 		layers = append(layers, validationLayer)
 		names = append(names, "VK_EXT_debug_utils")
-		next = in.messages.Chain(true)
+		const layerSettings = "VK_EXT_layer_settings"
+		own, err := loader.Extensions(validationLayer)
+		if err != nil {
+			in.freeMessages()
+			return fmt.Errorf("vk: listing the validation layer's extensions: %w", err)
+		}
+		if slices.Contains(own, layerSettings) {
+			names = append(names, layerSettings)
+		}
+		next = in.messages.Chain(slices.Contains(own, layerSettings))
 	}
 	// MoltenVK and other layered drivers show themselves only to those who ask.
 	if portability := "VK_KHR_portability_enumeration"; slices.Contains(listed, portability) {

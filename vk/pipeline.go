@@ -118,12 +118,11 @@ func (d *Device) NewPipelines(descs []PipelineDesc) ([]*Pipeline, error) {
 	return out, nil
 }
 
-const spirvMagic = 0x07230203
-
 func (desc *PipelineDesc) check(c *Caps) error {
+	if err := checkSPIRV(desc.Code, c); err != nil {
+		return err
+	}
 	switch {
-	case len(desc.Code) < 20 || len(desc.Code)%4 != 0 || binary.LittleEndian.Uint32(desc.Code) != spirvMagic:
-		return errors.New("the code is no SPIR-V module")
 	case desc.Buffers < 0 || desc.Buffers > min(MaxStorageBuffers, int(c.MaxStorageBuffers)):
 		return fmt.Errorf("%d storage buffers; at most %d are portable: %w", desc.Buffers, MaxStorageBuffers, ErrLimit)
 	case desc.PushBytes < 0 || desc.PushBytes%4 != 0 || desc.PushBytes > min(MaxPushBytes, int(c.MaxPushBytes)):

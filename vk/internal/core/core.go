@@ -105,10 +105,16 @@ func openLibrary(name string) (unsafe.Pointer, error) {
 // Version returns the loader's instance version (Vulkan's packed form).
 func (l *Loader) Version() uint32 { return uint32(C.vc_instance_version(l.calls)) }
 
-// Extensions returns the names of the instance extensions.
-func (l *Loader) Extensions() ([]string, error) {
+// Extensions returns the names of the instance extensions: the loader's and its
+// drivers' for "", or those of a layer.
+func (l *Loader) Extensions(layer string) ([]string, error) {
+	var name *C.char
+	if layer != "" {
+		name = C.CString(layer)
+		defer C.free(unsafe.Pointer(name))
+	}
 	return extensionNames("vkEnumerateInstanceExtensionProperties", func(n *C.uint32_t, out *C.VcExtensionProperties) C.VcResult {
-		return C.vc_instance_extensions(l.calls, n, out)
+		return C.vc_instance_extensions(l.calls, name, n, out)
 	})
 }
 

@@ -15,7 +15,8 @@ void *vc_symbol(void *library, const char *name);
 typedef struct VcLoader VcLoader;
 VcLoader *vc_loader_new(void *get_instance_proc_addr);
 uint32_t vc_instance_version(VcLoader *l);
-VcResult vc_instance_extensions(VcLoader *l, uint32_t *count,
+// Extensions of the loader and its drivers, or of one layer.
+VcResult vc_instance_extensions(VcLoader *l, const char *layer, uint32_t *count,
                                 VcExtensionProperties *out);
 VcResult vc_layers(VcLoader *l, uint32_t *count, VcLayerProperties *out);
 
@@ -34,9 +35,10 @@ VcMessages *vc_messages_new(void);
 void vc_messages_free(VcMessages *m);
 uint32_t vc_messages_count(VcMessages *m);
 const char *vc_messages_text(VcMessages *m, uint32_t i);
-// Chain for VkInstanceCreateInfo.pNext: validation features and a messenger
-// that covers vkCreateInstance itself. Valid until vc_messages_free.
-void *vc_messages_chain(VcMessages *m, VcBool32 synchronization);
+// Chain for VkInstanceCreateInfo.pNext: synchronization validation on, and a
+// messenger that covers vkCreateInstance itself. settings says that the layer
+// has VK_EXT_layer_settings. Valid until vc_messages_free.
+void *vc_messages_chain(VcMessages *m, VcBool32 settings);
 
 // Instance: entry points of one VkInstance.
 typedef struct VcInstanceCalls VcInstanceCalls;

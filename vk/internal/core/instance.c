@@ -69,9 +69,9 @@ uint32_t vc_instance_version(VcLoader *l) {
   return v;
 }
 
-VcResult vc_instance_extensions(VcLoader *l, uint32_t *count,
+VcResult vc_instance_extensions(VcLoader *l, const char *layer, uint32_t *count,
                                 VcExtensionProperties *out) {
-  return l->EnumerateInstanceExtensionProperties(NULL, count, out);
+  return l->EnumerateInstanceExtensionProperties(layer, count, out);
 }
 
 VcResult vc_layers(VcLoader *l, uint32_t *count, VcLayerProperties *out) {

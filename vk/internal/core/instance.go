@@ -27,9 +27,10 @@ func NewMessages() (*Messages, error) {
 func (m *Messages) Free() { C.vc_messages_free(m.m) }
 
 // Chain returns what VkInstanceCreateInfo.pNext needs for messages to arrive
-// from vkCreateInstance on, with synchronization validation when asked.
-func (m *Messages) Chain(synchronization bool) unsafe.Pointer {
-	return C.vc_messages_chain(m.m, bool32(synchronization))
+// from vkCreateInstance on, with synchronization validation. settings says that
+// the layer has VK_EXT_layer_settings.
+func (m *Messages) Chain(settings bool) unsafe.Pointer {
+	return C.vc_messages_chain(m.m, bool32(settings))
 }
 
 // List returns the messages so far, oldest first; a last line counts those

@@ -75,6 +75,8 @@ var mirrors = map[string]struct{ khronos, since string }{
 	"VcDebugCallbackData":          {"VkDebugUtilsMessengerCallbackDataEXT", ""},
 	"VcDebugMessengerCreateInfo":   {"VkDebugUtilsMessengerCreateInfoEXT", ""},
 	"VcValidationFeatures":         {"VkValidationFeaturesEXT", ""},
+	"VcLayerSetting":               {"VkLayerSettingEXT", "VK_EXT_layer_settings"},
+	"VcLayerSettings":              {"VkLayerSettingsCreateInfoEXT", "VK_EXT_layer_settings"},
 }
 
 // grouped are fields that stand for several of the Khronos structure: only the
@@ -144,6 +146,8 @@ var values = map[string]struct{ khronos, since string }{
 	"VC_STYPE_DOT_PRODUCT_PROPERTIES":            {"VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES", ""},
 	"VC_STYPE_MAINTENANCE_4_FEATURES":            {"VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES", ""},
 	"VC_STYPE_MAINTENANCE_4_PROPERTIES":          {"VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES", ""},
+	"VC_STYPE_LAYER_SETTINGS":                    {"VK_STRUCTURE_TYPE_LAYER_SETTINGS_CREATE_INFO_EXT", "VK_EXT_layer_settings"},
+	"VC_LAYER_SETTING_BOOL32":                    {"VK_LAYER_SETTING_TYPE_BOOL32_EXT", "VK_EXT_layer_settings"},
 	"VC_STYPE_COOPMAT_FEATURES":                  {"VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR", "VK_KHR_cooperative_matrix"},
 	"VC_STYPE_COOPMAT_PROPERTIES":                {"VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR", "VK_KHR_cooperative_matrix"},
 	"VC_STYPE_COOPMAT2_FEATURES":                 {"VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV", "VK_NV_cooperative_matrix2"},

@@ -9,8 +9,8 @@ struct VcMessages {
   atomic_flag lock;
   uint32_t count;
   char *text[VC_MESSAGES];
-  uint32_t enable[1];
   VcValidationFeatures features;
+  VcLayerSettings settings;
   VcDebugMessengerCreateInfo messenger;
 };
 
@@ -85,14 +85,29 @@ const char *vc_messages_text(VcMessages *m, uint32_t i) {
   return text;
 }
 
-void *vc_messages_chain(VcMessages *m, VcBool32 synchronization) {
+static const VcBool32 on = 1;
+static const uint32_t synchronization = VC_VALIDATION_ENABLE_SYNCHRONIZATION;
+// Newer layers look at what shaders read and write only when told to.
+static const VcLayerSetting settings[] = {
+    {"VK_LAYER_KHRONOS_validation", "validate_sync", VC_LAYER_SETTING_BOOL32, 1, &on},
+    {"VK_LAYER_KHRONOS_validation", "syncval_shader_accesses_heuristic", VC_LAYER_SETTING_BOOL32,
+     1, &on},
+};
+
+void *vc_messages_chain(VcMessages *m, VcBool32 has_settings) {
   describe(m, NULL);
-  if (!synchronization) return &m->messenger;
-  m->enable[0] = VC_VALIDATION_ENABLE_SYNCHRONIZATION;
+  if (has_settings) {
+    m->settings = (VcLayerSettings){
+        .head = {VC_STYPE_LAYER_SETTINGS, &m->messenger},
+        .settingCount = sizeof settings / sizeof settings[0],
+        .pSettings = settings,
+    };
+    return &m->settings;
+  }
   m->features = (VcValidationFeatures){
       .head = {VC_STYPE_VALIDATION_FEATURES, &m->messenger},
       .enabledValidationFeatureCount = 1,
-      .pEnabledValidationFeatures = m->enable,
+      .pEnabledValidationFeatures = &synchronization,
   };
   return &m->features;
 }

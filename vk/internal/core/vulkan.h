@@ -93,6 +93,7 @@ enum {
   VC_STYPE_DOT_PRODUCT_PROPERTIES = 1000280001,
   VC_STYPE_MAINTENANCE_4_FEATURES = 1000413000,
   VC_STYPE_MAINTENANCE_4_PROPERTIES = 1000413001,
+  VC_STYPE_LAYER_SETTINGS = 1000496000,
   VC_STYPE_COOPMAT_FEATURES = 1000506000,
   VC_STYPE_COOPMAT_PROPERTIES = 1000506001,
   VC_STYPE_COOPMAT2_FEATURES = 1000593000,
@@ -115,6 +116,7 @@ enum {
   VC_DEBUG_SEVERITY_ERROR = 0x1000,
   VC_DEBUG_TYPE_VALIDATION = 0x2,
   VC_VALIDATION_ENABLE_SYNCHRONIZATION = 4,
+  VC_LAYER_SETTING_BOOL32 = 0,
   VC_EXECUTABLE_STATISTIC_BOOL = 0,
   VC_EXECUTABLE_STATISTIC_INT64 = 1,
   VC_EXECUTABLE_STATISTIC_UINT64 = 2,
@@ -586,5 +588,19 @@ typedef struct {
   uint32_t disabledValidationFeatureCount;
   const uint32_t *pDisabledValidationFeatures;
 } VcValidationFeatures;
+
+typedef struct {
+  const char *pLayerName;
+  const char *pSettingName;
+  uint32_t type;
+  uint32_t valueCount;
+  const void *pValues;
+} VcLayerSetting;
+
+typedef struct {
+  VcHead head;
+  uint32_t settingCount;
+  const VcLayerSetting *pSettings;
+} VcLayerSettings;
 
 #endif
