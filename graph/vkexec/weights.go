@@ -280,21 +280,11 @@ func convertRows(planes [][]byte, m *matrix, name string, t Tensor, first, n int
 		return fmt.Errorf("tensor %s: %w", name, err)
 	}
 	src := t.Data[first*rowBytes : (first+n)*rowBytes]
-	if quantises(m.layout, t.Type) {
-		err = quant.QuantizeRows(planes, m.layout, t.Type, src, n, t.Cols)
-	} else {
-		err = quant.Repack(planes, m.layout, t.Type, src, n, t.Cols)
-	}
+	err = quant.Convert(planes, m.layout, t.Type, src, n, t.Cols)
 	if err != nil {
 		return fmt.Errorf("tensor %s, rows from %d: %w", name, first, err)
 	}
 	return nil
-}
-
-// quantises reports whether weights stored as t are rounded to group quants when they are laid out as l.
-func quantises(l quant.Layout, t quant.Type) bool {
-	grouped := l.Kind == quant.LayoutQ8 || l.Kind == quant.LayoutQ4
-	return grouped && (t == quant.F32 || t == quant.F16 || t == quant.BF16)
 }
 
 // vectors uploads the norm weights as float32 into one buffer.

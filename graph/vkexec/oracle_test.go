@@ -1,0 +1,270 @@
+package vkexec
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/qwenvk/qwenvk/graph"
+	"github.com/qwenvk/qwenvk/graph/cpuexec"
+	"github.com/qwenvk/qwenvk/internal/half"
+	"github.com/qwenvk/qwenvk/internal/testkit"
+	"github.com/qwenvk/qwenvk/loader"
+	"github.com/qwenvk/qwenvk/model"
+	"github.com/qwenvk/qwenvk/quant"
+	"github.com/qwenvk/qwenvk/vk"
+	"github.com/qwenvk/qwenvk/vk/vktest"
+)
+
+// masks are the devices that groups 0 and 1 must run on, made of the one at hand.
+var masks = map[string]vk.Mask{
+	"tier0":       {MaxTier: 0},
+	"tier1":       {MaxTier: 1},
+	"vulkan11":    {MaxTier: 1, Vulkan11Only: true},
+	"noSubgroups": {MaxTier: 1, NoSubgroups: true},
+}
+
+// compareWithOracle runs prompts and single tokens through the device and through cpuexec, with the very same weights
+// and the cache rounded alike, and compares all logits.
+func compareWithOracle(t *testing.T, path string, mo model.Options, mask vk.Mask, o Options) {
+	t.Helper()
+	c, err := loader.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	m, err := model.New(c, mo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tensor := func(name string) (Tensor, error) {
+		w, ok := c.Tensor(name)
+		if !ok {
+			return Tensor{}, fmt.Errorf("no tensor %s", name)
+		}
+		return Tensor{Type: w.Type, Rows: w.Rows, Cols: w.Cols, Data: w.Data}, nil
+	}
+	e, err := New(context.Background(), vktest.Open(t, mask), m.Graph, tensor, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	oracle := cpuexec.New(m.Graph, cpuexec.Stored(func(name string) (quant.Type, []byte, error) {
+		w, err := tensor(name)
+		return w.Type, w.Data, err
+	}))
+	if e.kv.kind == "f16" {
+		oracle.KVRound = func(x float64) float64 { return float64(half.F16ToF32(half.F32ToF16(float32(x)))) }
+	}
+	poison(t, e, true)
+	mapPages(e)
+	plain := graph.Compile(m.Graph, graph.Options{Output: graph.AllLogits, NoFuse: true})
+	start := 0
+	for _, n := range []int{33, 1, 5} {
+		ids := make([]int32, n)
+		for i := range ids {
+			ids[i] = int32((start+i)*37+11) % 256
+		}
+		want, err := oracle.Run(plain, cpuexec.Step{IDs: ids, Seqs: []cpuexec.Seq{{Rows: n, Start: start}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]float32, n*e.Vocab())
+		r := run(t, e, ids, start, TailAllLogits)
+		if err := e.Logits(context.Background(), r, 0, got); err != nil {
+			t.Fatal(err)
+		}
+		compareRows(t, fmt.Sprintf("%d tokens behind %d", n, start), got, want.Logits, o.KV)
+		start += n
+	}
+}
+
+// compareRows holds logits to the f32 row of the goldens' tolerances, or where keys and values are rounded to f16 to
+// that row: a value that lies on the border between two f16 numbers may fall on either side.
+func compareRows(t *testing.T, what string, got []float32, want [][]float64, kv KVType) {
+	t.Helper()
+	limit := 5e-5
+	if kv != "f32" {
+		limit = 1.5e-3
+	}
+	var diff, sum, square float64
+	for i, row := range want {
+		for j, w := range row {
+			d := float64(got[i*len(row)+j]) - w
+			diff += d * d
+			sum += w
+			square += w * w
+		}
+	}
+	n := float64(len(got))
+	std := math.Sqrt(square/n - sum/n*sum/n)
+	if rms := math.Sqrt(diff/n) / std; !(rms <= limit) {
+		t.Errorf("%s: rms difference %.2g of the logits' spread, accept %.2g", what, rms, limit)
+	}
+}
+
+func TestOracleStores(t *testing.T) {
+	path := testkit.Path(t, "golden/qwen3-dense-tied")
+	stores := map[string]model.Options{}
+	for name, typ := range map[string]quant.Type{"f32": quant.F32, "f16": quant.F16, "bf16": quant.BF16} {
+		stores[name] = model.Options{Store: &typ}
+	}
+	for _, bits := range []int{8, 4} {
+		for _, group := range []int{32, 128} {
+			for _, zero := range []bool{false, true} {
+				s := quant.Scheme{Bits: bits, Group: group, Zero: zero}
+				stores[s.Layout().Name()] = model.Options{Quantise: s}
+			}
+		}
+	}
+	for name, mo := range stores {
+		for mask, m := range masks {
+			// Every type runs in both tiers; what the other devices change is the same for all types.
+			if mask != "tier0" && mask != "tier1" && name != "bf16" && name != "q4g32" || testing.Short() && mask != "tier1" {
+				continue
+			}
+			t.Run(name+"/"+mask, func(t *testing.T) {
+				compareWithOracle(t, path, mo, m, Options{Context: 64, KV: "f32"})
+			})
+		}
+		if testing.Short() {
+			continue
+		}
+		t.Run(name+"/fused", func(t *testing.T) {
+			compareWithOracle(t, path, mo, unmasked, Options{Context: 64, KV: "f16", FuseNorm: true, Splits: 2})
+		})
+	}
+}
+
+func TestOracleGGUF(t *testing.T) {
+	for _, name := range []string{"Q8_0", "Q4_0", "Q6_K"} {
+		path := testkit.Path(t, "golden/gguf-quants/"+name+".gguf")
+		for mask, m := range masks {
+			if mask != "tier0" && mask != "tier1" || testing.Short() && mask != "tier1" {
+				continue
+			}
+			t.Run(name+"/"+mask, func(t *testing.T) {
+				compareWithOracle(t, path, model.Options{}, m, Options{Context: 64, KV: "f32", FuseNorm: mask == "tier1"})
+			})
+		}
+	}
+}
+
+// TestOracleRealWeights runs a model with what published Qwen weights have and random ones lack: residual channels of
+// 1e5, key components of 300, and gate·up products of 1e6, all beyond half precision's comfort.
+func TestOracleRealWeights(t *testing.T) {
+	path := realisticModel(t)
+	for mask, m := range masks {
+		for _, kv := range []KVType{"f32", "f16"} {
+			t.Run(fmt.Sprintf("%s/kv-%s", mask, kv), func(t *testing.T) {
+				compareWithOracle(t, path, model.Options{}, m, Options{Context: 64, KV: kv})
+			})
+		}
+		t.Run(mask+"/int8", func(t *testing.T) {
+			scheme := quant.Scheme{Bits: 8, Group: 32}
+			compareWithOracle(t, path, model.Options{Quantise: scheme}, m, Options{Context: 64, KV: "f32", FuseNorm: true})
+		})
+	}
+}
+
+// realisticModel writes a small Qwen3 in BF16 whose activations reach the magnitudes that TestOracleRealWeights names.
+func realisticModel(t *testing.T) string {
+	t.Helper()
+	const vocab, hidden, heads, kvHeads, headDim, ffn = 256, 128, 4, 2, 32, 192
+	rng := rand.New(rand.NewPCG(1, 2))
+	matrix := func(rows, cols int, std float64) []float32 {
+		x := make([]float32, rows*cols)
+		for i := range x {
+			x[i] = float32(rng.NormFloat64() * std)
+		}
+		return x
+	}
+	outlier := func(channel int) bool { return channel == 5 || channel == 77 }
+	embedding := matrix(vocab, hidden, 1)
+	for i := range embedding {
+		if outlier(i % hidden) {
+			embedding[i] *= 1e5
+		}
+	}
+	// A norm divides by the outliers; the weights of the other channels make up for it.
+	norm := make([]float32, hidden)
+	for i := range norm {
+		norm[i] = 8000
+		if outlier(i) {
+			norm[i] = 0.05
+		}
+	}
+	kNorm, qNorm := matrix(1, headDim, 0.1), matrix(1, headDim, 0.1)
+	for i := range kNorm {
+		kNorm[i]++
+		qNorm[i]++
+	}
+	kNorm[3], qNorm[3] = 300, 0.01
+	tensors := map[string]tensorData{
+		"model.embed_tokens.weight": {[]int{vocab, hidden}, embedding},
+		"model.norm.weight":         {[]int{hidden}, norm},
+		"lm_head.weight":            {[]int{vocab, hidden}, matrix(vocab, hidden, 0.1)},
+	}
+	for l := range 2 {
+		p := fmt.Sprintf("model.layers.%d.", l)
+		tensors[p+"input_layernorm.weight"] = tensorData{[]int{hidden}, norm}
+		tensors[p+"post_attention_layernorm.weight"] = tensorData{[]int{hidden}, norm}
+		tensors[p+"self_attn.q_norm.weight"] = tensorData{[]int{headDim}, qNorm}
+		tensors[p+"self_attn.k_norm.weight"] = tensorData{[]int{headDim}, kNorm}
+		tensors[p+"self_attn.q_proj.weight"] = tensorData{[]int{heads * headDim, hidden}, matrix(heads*headDim, hidden, 0.1)}
+		tensors[p+"self_attn.k_proj.weight"] = tensorData{[]int{kvHeads * headDim, hidden}, matrix(kvHeads*headDim, hidden, 0.1)}
+		tensors[p+"self_attn.v_proj.weight"] = tensorData{[]int{kvHeads * headDim, hidden}, matrix(kvHeads*headDim, hidden, 0.1)}
+		tensors[p+"self_attn.o_proj.weight"] = tensorData{[]int{hidden, heads * headDim}, matrix(hidden, heads*headDim, 0.1)}
+		tensors[p+"mlp.gate_proj.weight"] = tensorData{[]int{ffn, hidden}, matrix(ffn, hidden, 100)}
+		tensors[p+"mlp.up_proj.weight"] = tensorData{[]int{ffn, hidden}, matrix(ffn, hidden, 100)}
+		tensors[p+"mlp.down_proj.weight"] = tensorData{[]int{hidden, ffn}, matrix(hidden, ffn, 1e-7)}
+	}
+	dir := t.TempDir()
+	writeSafetensors(t, filepath.Join(dir, "model.safetensors"), tensors)
+	config, err := json.Marshal(map[string]any{
+		"architectures": []string{"Qwen3ForCausalLM"}, "model_type": "qwen3", "vocab_size": vocab, "hidden_size": hidden,
+		"intermediate_size": ffn, "num_hidden_layers": 2, "num_attention_heads": heads, "num_key_value_heads": kvHeads,
+		"head_dim": headDim, "max_position_embeddings": 512, "rms_norm_eps": 1e-6, "rope_theta": 1e6,
+		"tie_word_embeddings": false, "torch_dtype": "bfloat16", "attention_bias": false,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+type tensorData struct {
+	shape  []int
+	values []float32
+}
+
+// writeSafetensors writes tensors in BF16.
+func writeSafetensors(t *testing.T, path string, tensors map[string]tensorData) {
+	t.Helper()
+	header := map[string]any{}
+	var data []byte
+	for name, x := range tensors {
+		begin := len(data)
+		for _, v := range x.values {
+			data = binary.LittleEndian.AppendUint16(data, half.F32ToBF16(v))
+		}
+		header[name] = map[string]any{"dtype": "BF16", "shape": x.shape, "data_offsets": []int{begin, len(data)}}
+	}
+	head, err := json.Marshal(header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := binary.LittleEndian.AppendUint64(nil, uint64(len(head)))
+	if err := os.WriteFile(path, append(append(file, head...), data...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
