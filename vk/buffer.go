@@ -44,7 +44,7 @@ func (d *Device) NewBuffer(name string, size uint64, kind MemoryKind) (*Buffer, 
 
 // newBuffer is NewBuffer for the device's own use: Live does not count it.
 func (d *Device) newBuffer(name string, size uint64, kind MemoryKind) (*Buffer, error) {
-	if err := d.check("buffer %q", name); err != nil {
+	if err := d.check("buffer", name); err != nil {
 		return nil, err
 	}
 	c := &d.caps

@@ -154,7 +154,7 @@ func decodeCache(data []byte, identity [sha256.Size]byte, c *Caps) ([]byte, erro
 // changed. The file appears whole or not at all. A write that fails is logged,
 // once, and is no error: the cache saves time and nothing depends on it.
 func (d *Device) SaveCache() error {
-	if err := d.check("saving the pipeline cache"); err != nil {
+	if err := d.check("saving the pipeline cache", ""); err != nil {
 		return err
 	}
 	c := &d.cache

@@ -22,6 +22,7 @@ type Commands struct {
 	sets    core.Handle // descriptor pool, 0 without bindings
 	queries vgo.QueryPool
 	order   []int // timestamp indices as recorded
+	ticksMu sync.Mutex
 	ticks   []uint64
 
 	buffers   []*Buffer
@@ -29,11 +30,12 @@ type Commands struct {
 	hostReads []Range
 
 	// Every submit is a generation. submit holds mu for writing while it resets
-	// the fence; whoever waits holds it for reading.
+	// the fence; whoever waits holds it for reading, so a writer first makes sure
+	// that nobody will wait long.
 	mu       sync.RWMutex
-	fence    core.Handle // made by the first submit
-	started  uint64      // generations submitted
-	finished atomic.Uint64
+	fence    core.Handle   // made by the first submit
+	started  atomic.Uint64 // generations submitted
+	finished atomic.Uint64 // generations known to be done
 	closed   bool
 }
 
@@ -51,7 +53,7 @@ func (r *Recorder) Finish(name string) (*Commands, error) {
 // finish is Finish for the device's own use: Live does not count it.
 func (r *Recorder) finish(name string) (*Commands, error) {
 	d := r.d
-	if err := d.check("recording %q", name); err != nil {
+	if err := d.check("recording", name); err != nil {
 		return nil, err
 	}
 	if r.finished {
@@ -183,14 +185,16 @@ func (c *Commands) Counts() Counts { return c.counts }
 // Timestamps returns the times of the last finished submit in nanoseconds since
 // the timestamp that was recorded first. An index that was not recorded is 0.
 func (c *Commands) Timestamps() ([]float64, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	c.ticksMu.Lock()
+	defer c.ticksMu.Unlock()
 	switch {
 	case len(c.order) == 0:
 		return nil, nil
 	case c.closed:
 		return nil, fmt.Errorf("vk: timestamps of %q: %w", c.name, ErrClosed)
-	case c.finished.Load() != c.started || c.started == 0:
+	case c.finished.Load() != c.started.Load() || c.started.Load() == 0:
 		return nil, fmt.Errorf("vk: timestamps of %q: wait for it first: %w", c.name, ErrPending)
 	}
 	out := make([]float64, len(c.ticks))
@@ -221,10 +225,10 @@ func (c *Commands) Close() {
 		return
 	}
 	c.closed = true
-	if c.finished.Load() != c.started && c.fence != 0 {
+	if c.finished.Load() != c.started.Load() {
 		// Whatever comes: objects must not be destroyed under a working device.
 		if r := c.d.core.Wait(c.fence, ^uint64(0)); r == core.Success {
-			c.finished.Store(c.started)
+			c.finished.Store(c.started.Load())
 		}
 	}
 	c.destroy()

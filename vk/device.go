@@ -174,17 +174,21 @@ func (d *Device) create(lowPriority bool) error {
 func (d *Device) Caps() *Caps { return &d.caps }
 
 // check returns why nothing can be done any more: closed or lost.
-func (d *Device) check(doing string, args ...any) error {
-	switch {
-	case d.closed.Load():
-		return fmt.Errorf("vk: %s: the device: %w", fmt.Sprintf(doing, args...), ErrClosed)
-	case d.lost.Load():
-		return fmt.Errorf("vk: %s: %w", fmt.Sprintf(doing, args...), ErrDeviceLost)
+func (d *Device) check(doing, name string) error {
+	if !d.closed.Load() && !d.lost.Load() {
+		return nil
 	}
-	return nil
+	if name != "" {
+		doing = fmt.Sprintf("%s %q", doing, name)
+	}
+	if d.closed.Load() {
+		return fmt.Errorf("vk: %s: the device: %w", doing, ErrClosed)
+	}
+	return fmt.Errorf("vk: %s: %w", doing, ErrDeviceLost)
 }
 
-// result is fail, and remembers that the device is lost.
+// result is fail, and remembers that the device is lost. The paths of a submit
+// call it for errors only: its arguments cost an allocation.
 func (d *Device) result(r core.Result, call, doing string, args ...any) error {
 	if r == core.DeviceLost {
 		d.lost.Store(true)
@@ -220,8 +224,8 @@ func (d *Device) Live() int {
 	return len(d.live)
 }
 
-// Close waits for the device and releases it. While objects are alive it does
-// nothing but return an error that names them.
+// Close releases the device. While objects are alive it does nothing but return
+// an error that names them.
 func (d *Device) Close() error {
 	if d.closed.Load() {
 		return nil
@@ -244,11 +248,8 @@ func (d *Device) Close() error {
 	if !d.closed.CompareAndSwap(false, true) {
 		return nil
 	}
-	d.queueMu.Lock()
-	if !d.lost.Load() {
-		vgo.DeviceWaitIdle(d.handle)
-	}
-	d.queueMu.Unlock()
+	// No commands are alive and closing them waited for their work, so the queue
+	// is idle.
 	d.destroy()
 	d.in.mu.Lock()
 	d.in.open--

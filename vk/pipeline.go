@@ -47,7 +47,7 @@ type Statistic struct{ Name, Description, Value string }
 // NewPipeline compiles a pipeline, or takes it from the cache. It may be slow
 // (seconds) and may be called from several goroutines.
 func (d *Device) NewPipeline(desc PipelineDesc) (*Pipeline, error) {
-	if err := d.check("pipeline %q", desc.Name); err != nil {
+	if err := d.check("pipeline", desc.Name); err != nil {
 		return nil, err
 	}
 	if err := desc.check(&d.caps); err != nil {

@@ -111,6 +111,13 @@ func TestPending(t *testing.T) {
 	if _, err := c.Timestamps(); !errors.Is(err, vk.ErrPending) {
 		t.Errorf("timestamps of running commands: %v, want ErrPending", err)
 	}
+	// Another goroutine that waits does not make a submit wait too.
+	waited := make(chan error)
+	go func() { waited <- ticket.Wait(background) }()
+	time.Sleep(time.Millisecond)
+	if _, err := d.Submit(c); !errors.Is(err, vk.ErrPending) {
+		t.Errorf("submit while another goroutine waits: %v, want ErrPending", err)
+	}
 	ended, cancel := context.WithTimeout(background, time.Millisecond)
 	defer cancel()
 	if err := ticket.Wait(ended); !errors.Is(err, context.DeadlineExceeded) {
@@ -118,6 +125,9 @@ func TestPending(t *testing.T) {
 	}
 	if err := ticket.Wait(background); err != nil {
 		t.Errorf("wait again: %v", err)
+	}
+	if err := <-waited; err != nil {
+		t.Errorf("wait in another goroutine: %v", err)
 	}
 	if done, err := ticket.Done(); !done || err != nil {
 		t.Errorf("done: %v, %v", done, err)

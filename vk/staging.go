@@ -116,7 +116,7 @@ func (u *upload) close() {
 //
 // Commands that use dst must not be running. Several uploads may run at once.
 func (d *Device) Upload(ctx context.Context, dst Range, src func(p []byte, off uint64) error) error {
-	if err := d.check("upload"); err != nil {
+	if err := d.check("upload", ""); err != nil {
 		return err
 	}
 	if err := dst.check(); err != nil {
@@ -155,8 +155,13 @@ func (d *Device) Upload(ctx context.Context, dst Range, src func(p []byte, off u
 func (d *Device) uploadPiece(ctx context.Context, slots chan *slot, dst Range, off, n uint64, src func([]byte, uint64) error) (*upload, error) {
 	var s *slot
 	select {
-	case s = <-slots:
 	case <-ctx.Done():
+	case s = <-slots:
+	}
+	if s == nil || ctx.Err() != nil { // both may have been ready
+		if s != nil {
+			slots <- s
+		}
 		return nil, fmt.Errorf("vk: upload to buffer %q: %w", dst.Buffer.name, ctx.Err())
 	}
 	defer func() { slots <- s }()
@@ -216,7 +221,7 @@ func (d *Device) UploadBytes(ctx context.Context, dst Range, data []byte) error 
 // Download reads src, of the same size, into dst. It sees what submits that
 // are already done, or started before it, wrote.
 func (d *Device) Download(ctx context.Context, dst []byte, src Range) error {
-	if err := d.check("download"); err != nil {
+	if err := d.check("download", ""); err != nil {
 		return err
 	}
 	if err := src.check(); err != nil {

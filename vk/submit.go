@@ -43,22 +43,23 @@ func (d *Device) submit(c *Commands) (uint64, error) {
 	if c.d != d {
 		return 0, fmt.Errorf("vk: submitting %q: it belongs to another device", c.name)
 	}
-	if err := d.check("submitting %q", c.name); err != nil {
+	if err := d.check("submitting", c.name); err != nil {
 		return 0, err
+	}
+	// If nobody waited for the last submit, it may be done all the same.
+	if _, err := c.poll(c.started.Load(), 0); err != nil {
+		return 0, err
+	}
+	if c.finished.Load() != c.started.Load() {
+		return 0, fmt.Errorf("vk: submitting %q: %w", c.name, ErrPending)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return 0, fmt.Errorf("vk: submitting %q: %w", c.name, ErrClosed)
 	}
-	if c.finished.Load() != c.started {
-		// Nobody waited for it; it may be done all the same.
-		if r := d.core.Wait(c.fence, 0); r == core.Timeout {
-			return 0, fmt.Errorf("vk: submitting %q: %w", c.name, ErrPending)
-		} else if err := d.result(r, "vkWaitForFences", "submitting %q", c.name); err != nil {
-			return 0, err
-		}
-		c.finished.Store(c.started)
+	if c.finished.Load() != c.started.Load() { // another goroutine was faster
+		return 0, fmt.Errorf("vk: submitting %q: %w", c.name, ErrPending)
 	}
 	if err := due(&d.count.submits, d.faults.SubmitAt, d.faults.SubmitErr, ErrDeviceLost); err != nil {
 		return 0, d.injected(err, "submitting %q", c.name)
@@ -76,11 +77,10 @@ func (d *Device) submit(c *Commands) (uint64, error) {
 	d.queueMu.Lock()
 	r := d.core.Submit(d.queue, c.cmd, c.fence)
 	d.queueMu.Unlock()
-	if err := d.result(r, "vkQueueSubmit", "submitting %q", c.name); err != nil {
-		return 0, err
+	if r < 0 {
+		return 0, d.result(r, "vkQueueSubmit", "submitting %q", c.name)
 	}
-	c.started++
-	return c.started, nil
+	return c.started.Add(1), nil
 }
 
 // Wait waits until the submit is done. If ctx ends first it returns the
@@ -114,7 +114,7 @@ func (c *Commands) poll(generation uint64, d time.Duration) (bool, error) {
 	if c.finished.Load() >= generation {
 		return true, nil
 	}
-	if err := c.d.check("waiting for %q", c.name); err != nil {
+	if err := c.d.check("waiting for", c.name); err != nil {
 		return false, err
 	}
 	c.mu.RLock()
@@ -129,8 +129,8 @@ func (c *Commands) poll(generation uint64, d time.Duration) (bool, error) {
 	if r == core.Timeout {
 		return false, nil
 	}
-	if err := c.d.result(r, "vkWaitForFences", "waiting for %q", c.name); err != nil {
-		return false, err
+	if r < 0 {
+		return false, c.d.result(r, "vkWaitForFences", "waiting for %q", c.name)
 	}
 	if err := due(&c.d.count.waits, c.d.faults.WaitAt, c.d.faults.WaitErr, ErrDeviceLost); err != nil {
 		return false, c.d.injected(err, "waiting for %q", c.name)

@@ -11,6 +11,12 @@ import (
 	"github.com/qwenvk/qwenvk/vk/vktest"
 )
 
+// The kernels of the tests; any compiler will do, they are plain.
+//
+//go:generate glslangValidator -V --target-env vulkan1.1 testdata/scale.comp -o testdata/scale.spv
+//go:generate glslangValidator -V --target-env vulkan1.1 testdata/groups.comp -o testdata/groups.spv
+//go:generate glslangValidator -V --target-env vulkan1.1 testdata/half.comp -o testdata/half.spv
+
 //go:embed testdata/*.spv
 var spirv embed.FS
 

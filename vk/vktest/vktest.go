@@ -16,11 +16,12 @@ import (
 // Selector names the environment variable that picks the device.
 const Selector = "QWENVK_TEST_DEVICE"
 
-// Instance opens Vulkan with validation where the layer is installed. When the
-// test ends, any message fails it.
+// Instance opens Vulkan with validation where the layer is installed, except
+// for benchmarks. When the test ends, any message fails it.
 func Instance(t testing.TB) *vk.Instance {
 	t.Helper()
-	in, err := vk.Open(vk.Options{Validation: true})
+	_, benchmark := t.(*testing.B)
+	in, err := vk.Open(vk.Options{Validation: !benchmark})
 	if errors.Is(err, vk.ErrNoValidation) {
 		in, err = vk.Open(vk.Options{})
 	}
