@@ -24,12 +24,11 @@ const (
 // Only a <think> at the beginning of the answer opens reasoning. Of the newlines between the tags and the text beside
 // them, which belong to the form and not to the answer, none is emitted.
 type Parser struct {
-	state    parserState
-	held     string // text whose meaning is not known yet
-	skip     bool   // newlines at the beginning of what follows are part of a tag
-	calls    int
-	out      []Delta
-	finished bool
+	state parserState
+	held  string // text whose meaning is not known yet
+	skip  bool   // newlines at the beginning of what follows are part of a tag
+	calls int
+	out   []Delta
 }
 
 type parserState uint8
@@ -41,7 +40,7 @@ const (
 	inCall                         // up to </tool_call>
 )
 
-// NewParser begins an answer. thinking says that the prompt already opened <think>; see [OpensThinking].
+// NewParser begins an answer. thinking says that the prompt already opened <think>; see [Template.OpensThinking].
 func NewParser(thinking bool) *Parser {
 	if thinking {
 		return &Parser{state: inReasoning, skip: true}
@@ -49,8 +48,8 @@ func NewParser(thinking bool) *Parser {
 	return &Parser{}
 }
 
-// Feed takes the next piece and returns what is certain now.
-func (p *Parser) Feed(piece string) []Delta {
+// Push takes the next piece and returns what is certain now.
+func (p *Parser) Push(piece string) []Delta {
 	p.held += piece
 	p.out = nil
 	for p.step(false) {
@@ -58,8 +57,8 @@ func (p *Parser) Feed(piece string) []Delta {
 	return p.out
 }
 
-// Finish ends the answer and returns what was held back.
-func (p *Parser) Finish() []Delta {
+// Flush ends the answer and returns what was held back.
+func (p *Parser) Flush() []Delta {
 	p.out = nil
 	for p.step(true) {
 	}

@@ -125,7 +125,9 @@ const (
 
 // OpensThinking reports whether a rendered prompt ends inside an open <think> block, so that the answer begins with
 // reasoning.
-func OpensThinking(prompt string) bool {
+func (t *Template) OpensThinking(prompt string) bool { return opensThinking(prompt) }
+
+func opensThinking(prompt string) bool {
 	return strings.HasSuffix(strings.TrimRight(prompt, " \n"), thinkOpen)
 }
 
@@ -133,7 +135,7 @@ func OpensThinking(prompt string) bool {
 // open one, and where there is none it is up to the model: true for templates that take enable_thinking.
 func (t *Template) GenerationThinks(prompt string) bool {
 	switch {
-	case OpensThinking(prompt):
+	case opensThinking(prompt):
 		return true
 	case strings.HasSuffix(strings.TrimRight(prompt, " \n"), thinkClose):
 		return false
