@@ -149,7 +149,7 @@ func (b *Buffer) Invalidate(off, n uint64) error {
 
 func (b *Buffer) sync(off, n uint64, call string, do func(memory core.Handle, offset, size uint64) core.Result) error {
 	if err := (Range{b, off, n}).check(); err != nil {
-		return err
+		return fmt.Errorf("vk: %w", err)
 	}
 	if b.slab.mapped == nil || b.coherent() {
 		return nil
@@ -198,10 +198,10 @@ type Range struct {
 // check returns an error unless the range is a non-empty part of its buffer.
 func (r Range) check() error {
 	if r.Buffer == nil {
-		return errors.New("vk: a range without a buffer")
+		return errors.New("a range without a buffer")
 	}
 	if r.Size == 0 || r.Offset > r.Buffer.size || r.Size > r.Buffer.size-r.Offset {
-		return fmt.Errorf("vk: buffer %q has %d bytes; %d from %d were asked for", r.Buffer.name, r.Buffer.size, r.Size, r.Offset)
+		return fmt.Errorf("buffer %q has %d bytes; %d from %d were asked for", r.Buffer.name, r.Buffer.size, r.Size, r.Offset)
 	}
 	return nil
 }

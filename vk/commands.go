@@ -61,7 +61,7 @@ func (r *Recorder) finish(name string) (*Commands, error) {
 	}
 	r.finished = true
 	if r.err != nil {
-		return nil, fmt.Errorf("recording %q: %w", name, r.err)
+		return nil, fmt.Errorf("vk: recording %q: %w", name, r.err)
 	}
 	c := &Commands{d: d, name: name, counts: r.counts, order: r.order, hostReads: r.hostReads}
 	if err := c.retain(r); err != nil {

@@ -115,7 +115,7 @@ func (r *Recorder) use(g Range) error {
 		return err
 	}
 	if g.Buffer.d != r.d {
-		return fmt.Errorf("vk: buffer %q belongs to another device", g.Buffer.name)
+		return fmt.Errorf("buffer %q belongs to another device", g.Buffer.name)
 	}
 	r.buffers[g.Buffer] = struct{}{}
 	return nil
@@ -134,7 +134,7 @@ func (r *Recorder) Dispatch(p *Pipeline, bindings []Range, push []byte, groups [
 	if err == nil {
 		for i, n := range groups {
 			if n == 0 || n > r.d.caps.MaxGroups[i] {
-				err = fmt.Errorf("vk: pipeline %q: %v workgroups; the device runs 1 to %v: %w", p.name, groups, r.d.caps.MaxGroups, ErrLimit)
+				err = fmt.Errorf("pipeline %q: %v workgroups; the device runs 1 to %v: %w", p.name, groups, r.d.caps.MaxGroups, ErrLimit)
 			}
 		}
 	}
@@ -156,7 +156,7 @@ func (r *Recorder) DispatchIndirect(p *Pipeline, bindings []Range, push []byte, 
 		err = r.use(args)
 	}
 	if err == nil && (args.Size < 12 || args.Offset%4 != 0) {
-		err = fmt.Errorf("vk: pipeline %q: indirect arguments need 12 bytes at a multiple of 4; got %d at %d", p.name, args.Size, args.Offset)
+		err = fmt.Errorf("pipeline %q: indirect arguments need 12 bytes at a multiple of 4; got %d at %d", p.name, args.Size, args.Offset)
 	}
 	if err != nil {
 		r.fail(err)
@@ -174,13 +174,13 @@ func (r *Recorder) dispatch(p *Pipeline, bindings []Range, push []byte) (core.Op
 	case r.err != nil:
 		return op, 0, r.err
 	case p == nil:
-		return op, 0, errors.New("vk: dispatch without a pipeline")
+		return op, 0, errors.New("dispatch without a pipeline")
 	case p.d != r.d:
-		return op, 0, fmt.Errorf("vk: pipeline %q belongs to another device", p.name)
+		return op, 0, fmt.Errorf("pipeline %q belongs to another device", p.name)
 	case len(bindings) != p.desc.Buffers:
-		return op, 0, fmt.Errorf("vk: pipeline %q has %d buffers; %d were bound", p.name, p.desc.Buffers, len(bindings))
+		return op, 0, fmt.Errorf("pipeline %q has %d buffers; %d were bound", p.name, p.desc.Buffers, len(bindings))
 	case len(push) != p.desc.PushBytes:
-		return op, 0, fmt.Errorf("vk: pipeline %q has %d bytes of push constants; got %d", p.name, p.desc.PushBytes, len(push))
+		return op, 0, fmt.Errorf("pipeline %q has %d bytes of push constants; got %d", p.name, p.desc.PushBytes, len(push))
 	}
 	set, err := r.set(p, bindings)
 	if err != nil {
@@ -218,10 +218,10 @@ func (r *Recorder) set(p *Pipeline, bindings []Range) (int, error) {
 			return 0, fmt.Errorf("pipeline %q, binding %d: %w", p.name, i, err)
 		}
 		if g.Offset%c.StorageAlign != 0 {
-			return 0, fmt.Errorf("vk: pipeline %q, binding %d: buffer %q at %d, no multiple of %d: %w", p.name, i, g.Buffer.name, g.Offset, c.StorageAlign, ErrLimit)
+			return 0, fmt.Errorf("pipeline %q, binding %d: buffer %q at %d, no multiple of %d: %w", p.name, i, g.Buffer.name, g.Offset, c.StorageAlign, ErrLimit)
 		}
 		if g.Size > c.MaxStorageBufferRange {
-			return 0, fmt.Errorf("vk: pipeline %q, binding %d: %d bytes of buffer %q; the device binds %d at most: %w", p.name, i, g.Size, g.Buffer.name, c.MaxStorageBufferRange, ErrLimit)
+			return 0, fmt.Errorf("pipeline %q, binding %d: %d bytes of buffer %q; the device binds %d at most: %w", p.name, i, g.Size, g.Buffer.name, c.MaxStorageBufferRange, ErrLimit)
 		}
 		r.key = binary.LittleEndian.AppendUint64(r.key, uint64(g.Buffer.handle))
 		r.key = binary.LittleEndian.AppendUint64(r.key, g.Offset)
@@ -251,7 +251,7 @@ func (r *Recorder) Barriers(list []Barrier) {
 			return
 		}
 		if b.Src == 0 || b.Dst == 0 || (b.Src|b.Dst)&^allAccess != 0 {
-			r.fail(fmt.Errorf("vk: barrier on buffer %q: accesses %#x to %#x", b.Range.Buffer.name, uint32(b.Src), uint32(b.Dst)))
+			r.fail(fmt.Errorf("barrier on buffer %q: accesses %#x to %#x", b.Range.Buffer.name, uint32(b.Src), uint32(b.Dst)))
 			return
 		}
 		op.X |= b.Src.stages()
@@ -281,7 +281,7 @@ func (r *Recorder) Copy(dst, src Range) {
 	}
 	overlap := dst.Buffer == src.Buffer && dst.Offset < src.Offset+src.Size && src.Offset < dst.Offset+dst.Size
 	if dst.Size != src.Size || overlap {
-		r.fail(fmt.Errorf("vk: copy of %d bytes from %d of buffer %q to %d bytes at %d of buffer %q: sizes differ or ranges overlap",
+		r.fail(fmt.Errorf("copy of %d bytes from %d of buffer %q to %d bytes at %d of buffer %q: sizes differ or ranges overlap",
 			src.Size, src.Offset, src.Buffer.name, dst.Size, dst.Offset, dst.Buffer.name))
 		return
 	}
@@ -303,7 +303,7 @@ func (r *Recorder) Fill(dst Range, value uint32) {
 		return
 	}
 	if dst.Offset%4 != 0 || dst.Size%4 != 0 {
-		r.fail(fmt.Errorf("vk: fill of %d bytes from %d of buffer %q: no multiples of 4", dst.Size, dst.Offset, dst.Buffer.name))
+		r.fail(fmt.Errorf("fill of %d bytes from %d of buffer %q: no multiples of 4", dst.Size, dst.Offset, dst.Buffer.name))
 		return
 	}
 	r.counts.Copies++
@@ -321,14 +321,14 @@ func (r *Recorder) Timestamp(index int) {
 	}
 	switch {
 	case r.d.caps.TimestampBits == 0:
-		r.fail(fmt.Errorf("vk: timestamps: %w", ErrUnsupported))
+		r.fail(fmt.Errorf("timestamps: %w", ErrUnsupported))
 		return
 	case index < 0 || index >= maxTimestamps:
-		r.fail(fmt.Errorf("vk: timestamp %d: indices are 0 to %d: %w", index, maxTimestamps-1, ErrLimit))
+		r.fail(fmt.Errorf("timestamp %d: indices are 0 to %d: %w", index, maxTimestamps-1, ErrLimit))
 		return
 	}
 	if r.timed[index] {
-		r.fail(fmt.Errorf("vk: timestamp %d is recorded twice", index))
+		r.fail(fmt.Errorf("timestamp %d is recorded twice", index))
 		return
 	}
 	r.timed[index] = true

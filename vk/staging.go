@@ -120,7 +120,7 @@ func (d *Device) Upload(ctx context.Context, dst Range, src func(p []byte, off u
 		return err
 	}
 	if err := dst.check(); err != nil {
-		return err
+		return fmt.Errorf("vk: upload: %w", err)
 	}
 	if dst.Buffer.bytes != nil {
 		return d.uploadMapped(ctx, dst, src)
@@ -225,7 +225,7 @@ func (d *Device) Download(ctx context.Context, dst []byte, src Range) error {
 		return err
 	}
 	if err := src.check(); err != nil {
-		return err
+		return fmt.Errorf("vk: download: %w", err)
 	}
 	if uint64(len(dst)) != src.Size {
 		return fmt.Errorf("vk: download of %d bytes from a range of %d", len(dst), src.Size)
