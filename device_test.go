@@ -12,8 +12,29 @@ import (
 // Without any device a test fails where one is promised (in CI, or when a device is named) and is skipped elsewhere.
 func openForTest(t testing.TB, o Options) (*Runtime, error) {
 	t.Helper()
-	o.Device = os.Getenv("QWENVK_TEST_DEVICE")
 	o.Validate = true
+	return openOrSkip(t, o)
+}
+
+// openUnchecked opens the test device without the validation layer, which multiplies the time of long runs. What these
+// run, shorter tests have run with it.
+func openUnchecked(t testing.TB) *Runtime {
+	t.Helper()
+	rt, err := openOrSkip(t, Options{CacheDir: "none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := rt.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return rt
+}
+
+func openOrSkip(t testing.TB, o Options) (*Runtime, error) {
+	t.Helper()
+	o.Device = os.Getenv("QWENVK_TEST_DEVICE")
 	rt, err := Open(o)
 	if errors.Is(err, vk.ErrNoValidation) && os.Getenv("CI") == "" {
 		t.Logf("without the validation layer: %v", err)

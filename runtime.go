@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/qwenvk/qwenvk/graph/vkexec"
 	"github.com/qwenvk/qwenvk/vk"
 )
 
@@ -83,7 +84,7 @@ func (r *Runtime) open() error {
 		return err
 	}
 	r.device, err = r.instance.NewDevice(p, vk.DeviceOptions{
-		Mask: mask, CacheDir: cacheDir(r.options.CacheDir, r.log), Log: r.log, Faults: r.options.faults,
+		Mask: mask, CacheDir: cacheDir(r.options.CacheDir, r.log), CacheKey: vkexec.KernelDigest(), Log: r.log, Faults: r.options.faults,
 	})
 	if err != nil {
 		return err

@@ -3,7 +3,9 @@ package vkexec
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -24,6 +26,15 @@ func (c constants) get(name string) uint32 {
 		return c.values[i]
 	}
 	panic("BUG: vkexec: kernel without constant " + name)
+}
+
+// KernelDigest tells the kernels of this build from those of another: pipelines compiled from others must not be used.
+func KernelDigest() string {
+	h := sha256.New()
+	for _, m := range shaders.Modules() {
+		h.Write(m.Code)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // kernel picks the module of the highest tier that the device allows and its specialization constants.
