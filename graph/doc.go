@@ -21,5 +21,6 @@
 //	                            dropDead
 //	                            fuseNorm
 //
-// The package knows no device: sizes in bytes appear first in the Arena, and only as a function of the row counts.
+// The package knows no device: bytes appear in the Arena, as a function of the row counts, and in Cost, as a function
+// of the layouts. Print shows a graph with both to people, Graphviz and programs.
 package graph

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -88,6 +89,52 @@ func TestPasses(t *testing.T) {
 			}
 			golden(t, filepath.Join("testdata", "plan", c.name+".txtar"), got.String())
 		})
+	}
+}
+
+// TestNearMisses: patterns that differ from what a pass replaces in one point stay as they are.
+func TestNearMisses(t *testing.T) {
+	w := func(name string, cols int) Weight { return tiny.weight(name, 1, cols) }
+	other := func(b *Builder, x Value) Value { return b.RMSNorm(x, w("other", tiny.hidden), 1e-6) }
+	// block is attention's; each branch reads its own input and is normed with its own eps, or not at all for 0.
+	block := func(b *Builder, q, k, v Value, qEps, kEps float64) Value {
+		rotated := func(name string, x Value, heads int, eps float64) Value {
+			y := b.MatMul(x, tiny.weight(name, heads*tiny.headDim, tiny.hidden)).Heads(heads)
+			if eps > 0 {
+				y = b.RMSNorm(y, w(name+"_norm", tiny.headDim), eps)
+			}
+			return b.RoPE(y)
+		}
+		query, key := rotated("q", q, tiny.heads, qEps), rotated("k", k, tiny.kvHeads, kEps)
+		b.StoreKV(key, b.MatMul(v, tiny.weight("v", tiny.kvHeads*tiny.headDim, tiny.hidden)), 0)
+		return b.MatMul(b.Attention(query, 0, 1), tiny.weight("o", tiny.hidden, tiny.heads*tiny.headDim))
+	}
+	for name, c := range map[string]struct {
+		pass func(*Graph)
+		make func(b *Builder, x Value) Value
+	}{
+		"the value comes from another input":  {fuseRoPEKV, func(b *Builder, x Value) Value { return block(b, x, x, other(b, x), 1e-6, 1e-6) }},
+		"the query comes from another input":  {fuseRoPEKV, func(b *Builder, x Value) Value { return block(b, other(b, x), x, x, 1e-6, 1e-6) }},
+		"only the query is normed":            {fuseRoPEKV, func(b *Builder, x Value) Value { return block(b, x, x, x, 1e-6, 0) }},
+		"query and key are normed unlike":     {fuseRoPEKV, func(b *Builder, x Value) Value { return block(b, x, x, x, 1e-6, 1e-5) }},
+		"gate and up come from unlike inputs": {fuseSwiGLU, func(b *Builder, x Value) Value { return b.SwiGLU(square(b, x, "gate"), square(b, other(b, x), "up")) }},
+		"up is read elsewhere": {fuseSwiGLU, func(b *Builder, x Value) Value {
+			up := square(b, x, "up")
+			return b.Add(b.SwiGLU(square(b, x, "gate"), up), up)
+		}},
+		"the gate is no product":                 {fuseSwiGLU, func(b *Builder, x Value) Value { return b.SwiGLU(other(b, x), square(b, x, "up")) }},
+		"a product is added to itself":           {fuseResidual, func(b *Builder, x Value) Value { y := square(b, x, "y"); return b.Add(y, y) }},
+		"the norm is by head":                    {fuseNorm, func(b *Builder, x Value) Value { return b.RMSNorm(x.Heads(2), w("n", tiny.headDim), 1e-6) }},
+		"the last rows are those of the tokens":  {sinkLastRows, func(b *Builder, x Value) Value { return b.LastRows(x) }},
+		"attention needs the rows of all tokens": {sinkLastRows, func(b *Builder, x Value) Value { b.StoreKV(x, x, 0); return b.LastRows(b.Attention(x, 0, 1)) }},
+	} {
+		g := fragment(t, func(b *Builder, x Value) Value { return head(b, c.make(b, x)) })
+		before := g.clone()
+		c.pass(g)
+		if !reflect.DeepEqual(before.Nodes, g.Nodes) {
+			g.Notes = nil
+			t.Errorf("%s: the pass changed\n%s\ninto\n%s", name, text(t, before), text(t, g))
+		}
 	}
 }
 

@@ -56,14 +56,25 @@ func drawGraph(t *rapid.T) *graph.Graph {
 	pick := func() graph.Value {
 		return values[rapid.IntRange(max(0, len(values)-4), len(values)-1).Draw(t, "value")]
 	}
-	norm := func(x graph.Value, cols int) graph.Value { return b.RMSNorm(x, weight(1, cols), 1e-3) }
-	product := func(x graph.Value) graph.Value { return b.MatMul(x, weight(width, width)) }
-	rotated := func(x graph.Value, heads int) graph.Value {
-		x = b.MatMul(x, weight(heads*headDim, width))
-		switch rapid.IntRange(0, 3).Draw(t, "head norm") {
-		case 0:
+	oneIn := func(n int, label string) bool { return rapid.IntRange(1, n).Draw(t, label) == n }
+	norm := func(x graph.Value, cols int) graph.Value {
+		eps := 1e-3
+		if oneIn(6, "other eps") {
+			eps = 0.5
+		}
+		return b.RMSNorm(x, weight(1, cols), eps)
+	}
+	product := func(x graph.Value, rows int) graph.Value {
+		if oneIn(6, "other input") {
+			x = pick()
+		}
+		return b.MatMul(x, weight(rows, width))
+	}
+	rotated := func(x graph.Value, heads int, normed bool) graph.Value {
+		x = product(x, heads*headDim)
+		if oneIn(6, "row norm") {
 			x = norm(x, heads*headDim)
-		case 1, 2:
+		} else if normed != oneIn(6, "unlike the other") {
 			x = norm(x.Heads(heads), headDim)
 		}
 		return b.RoPE(x.Heads(heads))
@@ -71,18 +82,20 @@ func drawGraph(t *rapid.T) *graph.Graph {
 	layer := 0
 	for range rapid.IntRange(1, 12).Draw(t, "operations") {
 		x := pick()
-		switch rapid.SampledFrom([]string{"norm", "product", "add", "swiglu", "gated", "attention"}).Draw(t, "op") {
+		switch rapid.SampledFrom([]string{"norm", "head norm", "product", "add", "swiglu", "gated", "attention", "attention"}).Draw(t, "op") {
 		case "norm":
 			x = norm(x, width)
+		case "head norm":
+			x = norm(x.Heads(2), headDim).Heads(0)
 		case "product":
-			x = product(x)
+			x = product(x, width)
 		case "add":
 			x = b.Add(x, pick())
 		case "swiglu":
 			x = b.SwiGLU(x, pick())
 		case "gated":
-			gate, up := product(x), product(x)
-			if rapid.Bool().Draw(t, "keep gate") {
+			gate, up := product(x, width), product(x, width)
+			if oneIn(3, "keep gate") {
 				values = append(values, gate)
 			}
 			x = b.SwiGLU(gate, up)
@@ -90,9 +103,10 @@ func drawGraph(t *rapid.T) *graph.Graph {
 			if layer == layers {
 				continue
 			}
-			q, k := rotated(x, 2), rotated(x, 1)
-			b.StoreKV(k, b.MatMul(x, weight(headDim, width)), layer)
-			if rapid.Bool().Draw(t, "keep query") {
+			normed := rapid.Bool().Draw(t, "normed")
+			q, k := rotated(x, 2, normed), rotated(x, 1, normed)
+			b.StoreKV(k, product(x, headDim), layer)
+			if oneIn(3, "keep query") {
 				values = append(values, q.Heads(0))
 			}
 			x = b.Attention(q, layer, 0.2)
@@ -102,7 +116,7 @@ func drawGraph(t *rapid.T) *graph.Graph {
 	}
 	x := b.LastRows(pick())
 	if rapid.Bool().Draw(t, "late add") {
-		x = b.Add(x, product(x))
+		x = b.Add(x, b.MatMul(x, weight(width, width)))
 	}
 	g, err := b.Build(b.MatMul(norm(x, width), weight(smallVocab, width)))
 	if err != nil {
