@@ -8,16 +8,18 @@ const module = "github.com/qwenvk/qwenvk"
 // token id.
 var arrows = map[string][]string{
 	// What people start or import.
-	"cmd/qwenvk":     {".", "cmd/qwenvk/...", "bench", "doctor", "convert", "chat", "tokenizer", "loader", "demo", "internal/hub"},
+	"cmd/qwenvk":     {".", "cmd/qwenvk/...", "bench", "doctor", "convert", "chat", "tokenizer", "loader", "sampler", "demo", "internal/cliargs", "internal/hub"},
 	"cmd/qwenvk/...": {".", "chat", "tokenizer", "loader"},
 	// The root puts the layers together, so it sees them all; but it renders and executes nothing itself.
-	".":    {"engine", "chat", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk"},
-	"demo": {},
+	".":     {"engine", "chat", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk"},
+	"bench": {"."},
+	"demo":  {},
 
 	// Text.
-	"chat":      {},
-	"tokenizer": {},
-	"sampler":   {},
+	"chat":       {"chat/jinja"},
+	"chat/jinja": {},
+	"tokenizer":  {},
+	"sampler":    {},
 
 	// Numbers and the plan.
 	"engine":        {"model", "graph", "graph/vkexec", "sampler", "tokenizer"},
@@ -34,12 +36,14 @@ var arrows = map[string][]string{
 	"shaders/...":     {"shaders", "internal/spirv"},
 	"vk":              {"vk/internal/..."},
 	"vk/internal/...": {},
+	"vk/vktest":       {"vk"},
 
 	// Leaves that everybody may use (see leaves) and tools of this repository.
 	"internal/half":     {},
 	"internal/spirv":    {},
 	"internal/testkit":  {"internal/half"},
 	"internal/archtest": {},
+	"internal/cliargs":  {},
 	"internal/cmd/...":  {},
 }
 
@@ -49,13 +53,13 @@ var leaves = []string{"internal/half"}
 // modules says which packages may import another module. A module without a row is refused, so that a dependency is
 // always somebody's decision; golang.org/x is Go's own and free.
 var modules = map[string][]string{
-	"github.com/vulkan-go/vulkan":     {"vk", "vk/internal/..."},
-	"github.com/nikolalohinski/gonja": {"chat"},
-	"github.com/urfave/cli":           {"cmd/qwenvk"},
-	"github.com/peterh/liner":         {"cmd/qwenvk", "cmd/qwenvk/..."},
-	"github.com/mattn/go-isatty":      {"cmd/qwenvk", "cmd/qwenvk/..."},
-	"github.com/dlclark/regexp2":      {"tokenizer"},
-	"github.com/edsrzf/mmap-go":       {"loader", "loader/..."},
+	"github.com/vulkan-go/vulkan":  {"vk", "vk/internal/..."},
+	"github.com/vbauerster/mpb/v8": {"cmd/qwenvk"},
+	"github.com/urfave/cli":        {"cmd/qwenvk"},
+	"github.com/peterh/liner":      {"cmd/qwenvk", "cmd/qwenvk/..."},
+	"github.com/mattn/go-isatty":   {"cmd/qwenvk", "cmd/qwenvk/..."},
+	"github.com/dlclark/regexp2":   {"tokenizer"},
+	"github.com/edsrzf/mmap-go":    {"loader", "loader/..."},
 }
 
 // cgo lists the packages that may contain C: everything else builds and is tested without a C compiler.
