@@ -27,6 +27,7 @@ func ropeTable(frequencies []float64, positions int) *array {
 }
 
 func TestRoPEKV(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	for _, m := range b.modules("rope_kv") {
 		for _, c := range []struct {
