@@ -108,6 +108,7 @@ func (s *Session) Result() Result {
 type LogitsOptions struct {
 	All   bool // every token's logits, not only the last one's
 	Chunk int  // tokens computed at a time, at most; 0: chosen for the device
+	Reuse bool // take what the session's cache holds of the beginning of ids as it is; not with All
 }
 
 // Logits computes the logits behind ids and passes them to emit row by row: row is the position in ids, logits has
@@ -118,7 +119,7 @@ func (s *Session) Logits(ctx context.Context, ids []int32, o LogitsOptions, emit
 	}
 	s.s.SetChunk(o.Chunk)
 	defer s.s.SetChunk(0)
-	return s.s.Logits(ctx, ids, o.All, emit)
+	return s.s.Logits(ctx, ids, engine.LogitsOptions{All: o.All, Reuse: o.Reuse}, emit)
 }
 
 // Reset forgets the cache: the next prompt is computed from its first token.

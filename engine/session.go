@@ -135,9 +135,14 @@ func (s *Session) rows(tail vkexec.Tail) int {
 	return n
 }
 
-// Logits computes the logits of the last token of ids, or with all those of every token, and passes them on row by
-// row, in order. The slice is reused.
-func (s *Session) Logits(ctx context.Context, ids []int32, all bool, emit func(row int, logits []float32) error) error {
+// LogitsOptions choose what Logits computes.
+type LogitsOptions struct {
+	All   bool // every token's row; else the last one's
+	Reuse bool // take what the cache holds of the beginning of ids as it is; not with All
+}
+
+// Logits computes logits behind ids and passes them on row by row, in order. The slice is reused.
+func (s *Session) Logits(ctx context.Context, ids []int32, o LogitsOptions, emit func(row int, logits []float32) error) error {
 	if err := s.fits(ids); err != nil {
 		return err
 	}
@@ -145,8 +150,10 @@ func (s *Session) Logits(ctx context.Context, ids []int32, all bool, emit func(r
 		return err
 	}
 	row := make([]float32, s.e.exec.Vocab())
-	s.Reset()
-	if !all {
+	if o.All || !o.Reuse {
+		s.Reset()
+	}
+	if !o.All {
 		r, err := s.prefill(ctx, ids, vkexec.TailLogits, vkexec.NoHistory)
 		if err != nil {
 			return err
