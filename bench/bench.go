@@ -1,0 +1,255 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/qwenvk/qwenvk"
+)
+
+// Options say which tests to run: one "pp" test for every prompt length and one "tg" test for every answer length, each
+// at every depth. Lengths of 0 are skipped.
+type Options struct {
+	Prompt []int // tokens of a prompt to read
+	Gen    []int // tokens of an answer to write
+	Depth  []int // tokens in the cache beforehand; nil: 0
+	Reps   int   // timed repetitions of each test
+
+	CopyGBPS float64   // measured rate of copying on the device, for Row.BandwidthShare; 0: unknown
+	Version  string    // of the program, for Row.Program
+	Progress func(Row) // called with each finished row; may be nil
+}
+
+// Context is the context length that the tests need.
+func (o Options) Context() int {
+	longest := 0
+	for _, n := range slices.Concat(o.Prompt, o.Gen) {
+		longest = max(longest, n)
+	}
+	deepest := 0
+	for _, d := range o.Depth {
+		deepest = max(deepest, d)
+	}
+	return deepest + longest + 1
+}
+
+// check refuses options that measure nothing.
+func (o Options) check() error {
+	for _, n := range slices.Concat(o.Prompt, o.Gen, o.Depth) {
+		if n < 0 {
+			return fmt.Errorf("a test of %d tokens is not possible", n)
+		}
+	}
+	if o.Reps < 1 {
+		return fmt.Errorf("%d repetitions are not possible: use at least 1", o.Reps)
+	}
+	if o.Context() == 1 {
+		return errors.New("there is nothing to measure: give a prompt or an answer length")
+	}
+	return nil
+}
+
+// Row is the result of one test. Its JSON is an element of what `qwenvk bench -o json` prints. Figures of decode steps
+// are null in the row of a prompt.
+type Row struct {
+	Test       string    `json:"test"` // "pp512", "tg128", "tg128 @ d1000"
+	Prompt     int       `json:"n_prompt"`
+	Gen        int       `json:"n_gen"`
+	Depth      int       `json:"depth"`
+	Batch      int       `json:"batch"`
+	Reps       int       `json:"reps"`
+	TPSMean    float64   `json:"tps_mean"` // tokens per second
+	TPSStd     float64   `json:"tps_std"`  // standard deviation over the repetitions
+	TPS        []float64 `json:"tps"`
+	Model      string    `json:"model"`
+	Layers     int       `json:"layers"`
+	Params     int64     `json:"params"`
+	Bytes      int64     `json:"bytes"` // of the weights on the device
+	Type       string    `json:"type"`
+	Device     string    `json:"device"`
+	Driver     string    `json:"driver"`
+	Tier       int       `json:"tier"`
+	Dispatches *float64  `json:"dispatches_per_token"`
+	Barriers   *float64  `json:"barriers_per_token"`
+	Submits    *float64  `json:"submits_per_token"`
+	HostMicros *float64  `json:"host_us_per_token"` // outside the wait for the device
+	// WeightBytes are read by one decode step.
+	WeightBytes    int64    `json:"weight_bytes_per_token"`
+	BandwidthGBPS  *float64 `json:"bandwidth_gbps"`  // 1e9 bytes of weights per second
+	BandwidthShare *float64 `json:"bandwidth_share"` // of CopyGBPS
+	CopyGBPS       *float64 `json:"measured_copy_gbps"`
+	VRAMBytes      uint64   `json:"vram_bytes"` // weights, cache and scratch
+	Program        string   `json:"qwenvk"`
+
+	arch string
+}
+
+// Run measures a model with one session of its own. What is finished when an error comes is returned with it.
+func Run(ctx context.Context, rt *qwenvk.Runtime, m *qwenvk.Model, o Options) (rows []Row, err error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	s, err := m.NewSession()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if need := o.Context(); need > s.Context() {
+		return nil, fmt.Errorf("the tests need a context of %d tokens and the model was loaded with %d: %w", need, s.Context(), qwenvk.ErrContextFull)
+	}
+	b := &bencher{session: s, options: o, base: describe(rt, m, o), ids: randomIDs(o.Context(), m.Info().Vocab)}
+	depths := o.Depth
+	if len(depths) == 0 {
+		depths = []int{0}
+	}
+	for _, depth := range depths {
+		for _, n := range o.Prompt {
+			if err := b.test(ctx, "pp", n, depth); err != nil {
+				return b.rows, err
+			}
+		}
+		for _, n := range o.Gen {
+			if err := b.test(ctx, "tg", n, depth); err != nil {
+				return b.rows, err
+			}
+		}
+	}
+	return b.rows, nil
+}
+
+// describe is what all rows have in common.
+func describe(rt *qwenvk.Runtime, m *qwenvk.Model, o Options) Row {
+	i, d := m.Info(), rt.Device()
+	r := Row{
+		Batch: 1, Reps: o.Reps, Model: i.Name, Layers: i.Layers, Params: i.Params, Bytes: i.WeightBytes, Type: i.Type,
+		Device: d.Name, Driver: d.Driver + " " + d.DriverVersion, Tier: d.Tier, WeightBytes: i.BytesPerToken,
+		VRAMBytes: i.Memory.Weights + i.Memory.KV + i.Memory.Scratch, Program: o.Version, arch: i.Architecture,
+	}
+	if o.CopyGBPS > 0 {
+		r.CopyGBPS = &o.CopyGBPS
+	}
+	return r
+}
+
+// randomIDs are the same for every run.
+func randomIDs(n, vocab int) []int32 {
+	random := rand.New(rand.NewPCG(1, 2))
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32(random.IntN(vocab))
+	}
+	return ids
+}
+
+// bencher runs the tests of one model.
+type bencher struct {
+	session *qwenvk.Session
+	options Options
+	base    Row
+	ids     []int32
+	rows    []Row
+}
+
+// test runs a test once to warm up and then as often as it is timed.
+func (b *bencher) test(ctx context.Context, kind string, n, depth int) error {
+	if n == 0 {
+		return nil
+	}
+	r := b.base
+	r.Test, r.Depth = fmt.Sprintf("%s%d", kind, n), depth
+	if depth > 0 {
+		r.Test += fmt.Sprintf(" @ d%d", depth)
+	}
+	run := b.prompt
+	if r.Prompt = n; kind == "tg" {
+		r.Prompt, r.Gen, run = 0, n, b.answer
+	}
+	var host float64
+	for rep := range 1 + b.options.Reps {
+		tps, result, err := run(ctx, n, depth)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.Test, err)
+		}
+		if rep == 0 {
+			continue
+		}
+		r.TPS = append(r.TPS, tps)
+		host += result.Timings.HostMicrosPerToken / float64(b.options.Reps)
+		if kind == "tg" {
+			dispatches, barriers, submits := float64(result.Counts.Dispatches), float64(result.Counts.Barriers), result.Counts.Submits
+			r.Dispatches, r.Barriers, r.Submits = &dispatches, &barriers, &submits
+		}
+	}
+	r.TPSMean, r.TPSStd = meanAndSpread(r.TPS)
+	if kind == "tg" {
+		rate := r.TPSMean * float64(r.WeightBytes) / 1e9
+		r.BandwidthGBPS, r.HostMicros = &rate, &host
+		if r.CopyGBPS != nil {
+			share := rate / *r.CopyGBPS
+			r.BandwidthShare = &share
+		}
+	}
+	b.rows = append(b.rows, r)
+	if b.options.Progress != nil {
+		b.options.Progress(r)
+	}
+	return nil
+}
+
+// prompt times the reading of n tokens behind depth cached ones, and the choice of the token behind them.
+func (b *bencher) prompt(ctx context.Context, n, depth int) (tps float64, result qwenvk.Result, err error) {
+	b.session.Reset()
+	if depth > 0 {
+		if _, err := b.generate(ctx, depth, 1); err != nil {
+			return 0, result, err
+		}
+	}
+	if result, err = b.generate(ctx, depth+n, 1); err != nil {
+		return 0, result, err
+	}
+	if cached := result.Usage.CachedTokens; cached != depth {
+		return 0, result, fmt.Errorf("%d tokens were cached, not %d", cached, depth)
+	}
+	return result.Timings.PrefillTPS, result, nil
+}
+
+// answer times n decode steps behind depth tokens. The first token comes from the prompt and is not counted.
+func (b *bencher) answer(ctx context.Context, n, depth int) (tps float64, result qwenvk.Result, err error) {
+	if result, err = b.generate(ctx, max(depth, 1), n+1); err != nil {
+		return 0, result, err
+	}
+	if got := result.Usage.CompletionTokens; got != n+1 {
+		return 0, result, fmt.Errorf("%d tokens were written, not %d", got, n+1)
+	}
+	return result.Timings.DecodeTPS, result, nil
+}
+
+// generate continues the first prompt ids greedily. An interrupted test is an error: half a test is no measurement.
+func (b *bencher) generate(ctx context.Context, prompt, tokens int) (qwenvk.Result, error) {
+	o := qwenvk.GenerateOptions{MaxTokens: tokens, IgnoreEOS: true}
+	for _, err := range b.session.Generate(ctx, b.ids[:prompt], o) {
+		if err != nil {
+			return qwenvk.Result{}, err
+		}
+	}
+	return b.session.Result(), ctx.Err()
+}
+
+// meanAndSpread returns the mean and the standard deviation of a sample.
+func meanAndSpread(values []float64) (mean, std float64) {
+	for _, v := range values {
+		mean += v / float64(len(values))
+	}
+	if len(values) < 2 {
+		return mean, 0
+	}
+	var squares float64
+	for _, v := range values {
+		squares += (v - mean) * (v - mean)
+	}
+	return mean, math.Sqrt(squares / float64(len(values)-1))
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/qwenvk/qwenvk/internal/cliargs"
+)
+
+// Everything that the command line of qwenvk will know and this version does not have. It is refused by name, so that
+// nothing is ever silently ignored; a row moves from here to flags.go with the part that it needs.
+
+// absent is a flag with the commands that will have it and the part that it needs.
+type absent struct {
+	names    []string // as in cliargs.Flag
+	onOff    bool     // takes no value
+	needs    string
+	commands []string
+}
+
+func absentFlags(command string) []cliargs.Flag {
+	computing := []string{"run", "logits", "perplexity", "bench", "inspect"}
+	var flags []cliargs.Flag
+	for _, a := range []absent{
+		{[]string{"lora"}, false, "adapters", computing},
+		{[]string{"rope-scaling"}, false, "stretched contexts (RoPE scaling)", computing},
+		{[]string{"rope-factor"}, false, "stretched contexts (RoPE scaling)", computing},
+		{[]string{"rope-orig-ctx"}, false, "stretched contexts (RoPE scaling)", computing},
+		{[]string{"think-budget"}, false, "thinking budgets", []string{"run"}},
+		{[]string{"beams"}, false, "beam search", []string{"run"}},
+		{[]string{"logprobs"}, false, "probabilities of tokens", []string{"run"}},
+		{[]string{"json-schema"}, false, "structured answers", []string{"run"}},
+		{[]string{"grammar"}, false, "structured answers", []string{"run"}},
+		{[]string{"mcp"}, false, "tool servers (MCP)", []string{"run"}},
+		{[]string{"yes", "y"}, true, "tool servers (MCP)", []string{"run"}},
+		{[]string{"prompt-cache"}, false, "prompt caches on disk", []string{"run"}},
+		{[]string{"context-shift"}, true, "context shifting", []string{"run"}},
+		{[]string{"typical-p"}, false, "further samplers", []string{"run"}},
+		{[]string{"mirostat"}, false, "further samplers", []string{"run"}},
+		{[]string{"random"}, false, "models of random weights", []string{"bench"}},
+		{[]string{"type"}, false, "models of random weights", []string{"bench"}},
+		{[]string{"kernels"}, true, "measuring of single kernels", []string{"bench"}},
+		{[]string{"profile"}, true, "profiles in a bench", []string{"bench"}},
+		{[]string{"retune"}, true, "tuning", []string{"bench"}},
+	} {
+		if slices.Contains(a.commands, command) {
+			flags = append(flags, cliargs.Flag{Names: a.names, Switch: a.onOff, Absent: a.needs})
+		}
+	}
+	return flags
+}
+
+func absentCommands() []cliargs.Command {
+	return []cliargs.Command{
+		{Name: "doctor", Absent: "the kernels' self-test"},
+		{Name: "quantize", Absent: "conversion between formats"},
+		{Name: "pull", Absent: "downloads"},
+		{Name: "embed", Absent: "embeddings"},
+		{Name: "rerank", Absent: "reranking"},
+		{Name: "eval", Absent: "evaluations"},
+		{Name: "serve", Absent: "the server"},
+	}
+}
+
+// absentValues are values of flags in flags.go.
+func absentValue(flag, value string) string {
+	switch flag + "=" + value {
+	case "kv=q8_0", "kv=q4_0":
+		return "a quantised KV cache"
+	case "output-format=csv", "output-format=html":
+		return "further formats"
+	}
+	return ""
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/qwenvk/qwenvk"
+	"github.com/qwenvk/qwenvk/chat"
+)
+
+// turn is one answer to be made.
+type turn struct {
+	ids      []int32 // the whole prompt
+	options  qwenvk.GenerateOptions
+	plain    bool // no parsing: the prompt came from no template
+	thinking bool // the prompt ends inside <think>
+}
+
+// reply is an answer that is finished or was interrupted.
+type reply struct {
+	text, reasoning string
+	calls           []chat.ToolCall
+	reasoningTokens int
+	result          qwenvk.Result
+}
+
+// finishReason is the result's, or "tool_calls" where the model ended its turn to have tools called.
+func (r *reply) finishReason() string {
+	if len(r.calls) > 0 && r.result.FinishReason == "stop" {
+		return "tool_calls"
+	}
+	return r.result.FinishReason
+}
+
+// answer makes a reply and passes it on piece by piece.
+func answer(ctx context.Context, s *qwenvk.Session, t turn, emit func(chat.Delta) error) (*reply, error) {
+	var text, reasoning strings.Builder
+	r := &reply{}
+	pass := func(deltas []chat.Delta) error {
+		for _, d := range deltas {
+			text.WriteString(d.Text)
+			reasoning.WriteString(d.Reasoning)
+			if d.ToolCall != nil {
+				r.calls = append(r.calls, *d.ToolCall)
+			}
+			if err := emit(d); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	parser := chat.NewParser(t.thinking)
+	thought := thoughtCounter{open: t.thinking, counting: !t.plain}
+	for token, err := range s.Generate(ctx, t.ids, t.options) {
+		if err != nil {
+			return nil, err
+		}
+		thought.add(token)
+		deltas := []chat.Delta{{Text: token.Text}}
+		if !t.plain {
+			deltas = parser.Feed(token.Text)
+		}
+		if err := pass(deltas); err != nil {
+			return nil, err
+		}
+	}
+	if !t.plain {
+		if err := pass(parser.Finish()); err != nil {
+			return nil, err
+		}
+	}
+	r.text, r.reasoning, r.reasoningTokens, r.result = text.String(), reasoning.String(), thought.tokens, s.Result()
+	return r, nil
+}
+
+// thoughtCounter counts the tokens of the reasoning, its tags included.
+type thoughtCounter struct {
+	tokens   int
+	counting bool
+	open     bool            // <think> was there
+	begin    strings.Builder // of the answer, until it is known how it begins
+}
+
+const (
+	thinkOpen  = "<think>"
+	thinkClose = "</think>"
+)
+
+func (c *thoughtCounter) add(t qwenvk.Token) {
+	if !c.counting || t.ID < 0 {
+		return
+	}
+	c.tokens++
+	c.begin.WriteString(t.Text)
+	begin := strings.TrimLeft(c.begin.String(), " \t\r\n")
+	switch {
+	case !c.open && strings.HasPrefix(begin, thinkOpen):
+		c.open = true
+	case !c.open && !strings.HasPrefix(thinkOpen, begin):
+		c.tokens, c.counting = 0, false // the answer begins without reasoning
+	}
+	if c.open && strings.Contains(begin, thinkClose) {
+		c.counting = false
+	}
+}

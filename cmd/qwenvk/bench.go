@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/qwenvk/qwenvk"
+	"github.com/qwenvk/qwenvk/bench"
+	"github.com/qwenvk/qwenvk/demo"
+)
+
+func (p *program) benchCommand() *cli.Command {
+	return &cli.Command{
+		Name: "bench", ArgsUsage: "[MODEL]", Usage: "measure the speed of reading prompts and writing answers",
+		Description: "Lengths may be lists: -p 64,512 -d 0,4096. A test is run once to warm up and then -r times; the table has the\n" +
+			"columns of llama-bench and the share of the device's copying bandwidth. Without a MODEL the demo model is measured.",
+		Flags: slices.Concat([]cli.Flag{
+			text(promptFlags, "n-prompt,p", "`tokens` of the prompts to read; 0 for none (default 512)"),
+			text(promptFlags, "n-gen,n", "`tokens` of the answers to write; 0 for none (default 128)"),
+			text(promptFlags, "n-depth,d", "`tokens` in the cache beforehand (default 0)"),
+			text(promptFlags, "batch,b", "`sequences` at a time; this version has 1"),
+			number(promptFlags, "reps,r", "timed `runs` of each test (default 5)"),
+			text(outputFlags, "output-format,o", "`md/json`: a table, or a document for programs (default md)"),
+		}, computeFlags()),
+		Action: p.bench,
+	}
+}
+
+func (p *program) bench(c *cli.Context) error {
+	o, err := benchOptions(c)
+	if err != nil {
+		return err
+	}
+	name := demo.Name
+	if c.Args().Present() {
+		name = c.Args().First()
+	} else {
+		p.note("no MODEL is named: %q, the small model inside this program, is measured", demo.Name)
+	}
+	adjust := func(l *qwenvk.LoadOptions) {
+		if l.Context == 0 {
+			l.Context = o.Context()
+		}
+	}
+	return p.withModel(c, name, adjust, func(ctx context.Context, m *loaded) error {
+		o.Progress = func(r bench.Row) { p.note("%s: %.2f ± %.2f t/s", r.Test, r.TPSMean, r.TPSStd) }
+		rows, err := bench.Run(ctx, m.runtime, m.Model, o)
+		if err != nil {
+			return err
+		}
+		if c.String("output-format") == "json" {
+			return writeJSON(p.out, orEmpty(rows))
+		}
+		_, err = io.WriteString(p.out, bench.Markdown(rows))
+		return err
+	})
+}
+
+func benchOptions(c *cli.Context) (bench.Options, error) {
+	o := bench.Options{Reps: 5, Version: version()}
+	if c.Args().First() == "compare" {
+		return o, usageError("bench compare needs the comparing of measurements, which this version does not have")
+	}
+	err := firstError(arguments(c, 0, 1), oneOf(c, "output-format", "md", "json"), between(c, "reps", 1, maxInt))
+	if err != nil {
+		return o, err
+	}
+	if c.IsSet("reps") {
+		o.Reps = c.Int("reps")
+	}
+	batch, err := lengths(c, "batch", 1)
+	if err == nil && !slices.Equal(batch, []int{1}) {
+		err = usageError("--batch %s needs several sequences at a time, which this version does not have; use 1", c.String("batch"))
+	}
+	if err != nil {
+		return o, err
+	}
+	var errs [3]error
+	o.Prompt, errs[0] = lengths(c, "n-prompt", 512)
+	o.Gen, errs[1] = lengths(c, "n-gen", 128)
+	o.Depth, errs[2] = lengths(c, "n-depth", 0)
+	if err := errors.Join(errs[:]...); err != nil {
+		return o, err
+	}
+	if slices.Max(o.Prompt) == 0 && slices.Max(o.Gen) == 0 {
+		return o, usageError("-p 0 -n 0 leaves nothing to measure")
+	}
+	return o, nil
+}
+
+// lengths reads a list of whole numbers.
+func lengths(c *cli.Context, flag string, otherwise int) ([]int, error) {
+	if c.String(flag) == "" {
+		return []int{otherwise}, nil
+	}
+	var list []int
+	for _, word := range strings.Split(c.String(flag), ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(word))
+		if err != nil || n < 0 || n > 1<<24 {
+			return nil, usageError("--%s takes whole numbers separated by commas, not %s", flag, fmt.Sprintf("%q", c.String(flag)))
+		}
+		list = append(list, n)
+	}
+	return list, nil
+}

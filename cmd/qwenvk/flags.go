@@ -1,0 +1,221 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/qwenvk/qwenvk"
+	"github.com/qwenvk/qwenvk/internal/cliargs"
+)
+
+// Headings of --help.
+const (
+	promptFlags = "Prompt"
+	sampleFlags = "Sampling"
+	outputFlags = "Output"
+	deviceFlags = "Model and device"
+	otherFlags  = "Other"
+)
+
+// twin is the environment variable of a flag.
+func twin(flag string) string { return cliargs.Twin("qwenvk", flag) }
+
+// env is what a flag's EnvVars becomes. An empty variable counts as unset, which the parser does not do by itself.
+func env(flag string) []string {
+	if os.Getenv(twin(flag)) == "" {
+		return nil
+	}
+	return []string{twin(flag)}
+}
+
+// text, number, real and onOff make flags; names are "long" or "long,short", usage has the value's name in backquotes.
+func text(category, names, usage string) *cli.StringFlag {
+	long, short := splitNames(names)
+	return &cli.StringFlag{Name: long, Aliases: short, Category: category, Usage: usage, EnvVars: env(long)}
+}
+
+func number(category, names, usage string) *cli.IntFlag {
+	long, short := splitNames(names)
+	return &cli.IntFlag{Name: long, Aliases: short, Category: category, Usage: usage, EnvVars: env(long)}
+}
+
+func real(category, names, usage string) *cli.Float64Flag {
+	long, short := splitNames(names)
+	return &cli.Float64Flag{Name: long, Aliases: short, Category: category, Usage: usage, EnvVars: env(long)}
+}
+
+func onOff(category, names, usage string) *cli.BoolFlag {
+	long, short := splitNames(names)
+	return &cli.BoolFlag{Name: long, Aliases: short, Category: category, Usage: usage, EnvVars: env(long)}
+}
+
+func splitNames(names string) (long string, short []string) {
+	all := strings.Split(names, ",")
+	return all[0], all[1:]
+}
+
+// logFlags are those of every command.
+func logFlags() []cli.Flag {
+	return []cli.Flag{text(otherFlags, "log-level", "how much to say on stderr: `debug/info/warn/error` (default info)")}
+}
+
+// modelFlags say how a model lies in memory.
+func modelFlags() []cli.Flag {
+	return []cli.Flag{
+		number(deviceFlags, "ctx", "`tokens` that prompt and answer may have (default: the smallest of the trained context, 8192 and what fits)"),
+		text(deviceFlags, "quant", "quantise on load what the file stores in 16 or 32 bits: `none/int8/int4` (default none)"),
+		number(deviceFlags, "group", "weights that share a scale with --quant: `32/128` (default 32)"),
+		onOff(deviceFlags, "zero-point", "with --quant: groups with a zero point instead of symmetric ones"),
+		text(deviceFlags, "kv", "type of the key-value cache: `f16/f32` (default f16)"),
+	}
+}
+
+// computeFlags are those of every command that computes.
+func computeFlags() []cli.Flag {
+	return slices.Concat([]cli.Flag{
+		text(deviceFlags, "device", "`device` to compute on: index, part of the name, or UUID (see qwenvk devices)"),
+		number(deviceFlags, "tier", "use no kernels above this group: `0..4` (default: all that the device can run)"),
+	}, modelFlags(), []cli.Flag{
+		number(deviceFlags, "threads", "`threads` for work on the host (default: all cores)"),
+		onOff(deviceFlags, "validate", "run under Vulkan's validation layer; any message of it is a failure"),
+	}, logFlags())
+}
+
+func samplingFlags() []cli.Flag {
+	return []cli.Flag{
+		real(sampleFlags, "temp", "`temperature`; 0 always takes the likeliest token"),
+		number(sampleFlags, "top-k", "choose among the `k` likeliest tokens; 0 is off"),
+		real(sampleFlags, "top-p", "choose among the likeliest tokens that make up the share `p`; 1 is off"),
+		real(sampleFlags, "min-p", "drop tokens less than `p` times as likely as the likeliest; 0 is off"),
+		real(sampleFlags, "repeat-penalty", "above 1 discourages tokens of the prompt and the answer by this `factor`"),
+		real(sampleFlags, "presence-penalty", "`amount` taken from a token that the answer already has"),
+		real(sampleFlags, "frequency-penalty", "`amount` taken from a token for each time that the answer has it"),
+		&cli.Uint64Flag{Name: "seed", Category: sampleFlags, Usage: "`number` that chooses the random numbers (default: a random one)", EnvVars: env("seed")},
+		number(sampleFlags, "max-tokens", "`tokens` that the answer may have (default: until the context is full)"),
+		&cli.StringSliceFlag{Name: "stop", Category: sampleFlags, Usage: "`text` that ends the answer and is no part of it; may be repeated", EnvVars: env("stop")},
+		onOff(sampleFlags, "ignore-eos", "go on behind the token that ends an answer"),
+	}
+}
+
+// setLogLevel reads --log-level.
+func (p *program) setLogLevel(c *cli.Context) error {
+	levels := map[string]slog.Level{"": slog.LevelInfo, "debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	level, ok := levels[c.String("log-level")]
+	if !ok {
+		return usageError("--log-level is debug, info, warn or error, not %q", c.String("log-level"))
+	}
+	p.level.Set(level)
+	return nil
+}
+
+// oneOf checks a flag that takes one of a few words; "" stands for the default.
+func oneOf(c *cli.Context, flag string, words ...string) error {
+	value := c.String(flag)
+	if value == "" || slices.Contains(words, value) {
+		return nil
+	}
+	if needs := absentValue(flag, value); needs != "" {
+		return usageError("--%s %s needs %s, which this version does not have; use %s", flag, value, needs, strings.Join(words, " or "))
+	}
+	return usageError("--%s is %s, not %q", flag, strings.Join(words, " or "), value)
+}
+
+// between checks a whole number that was given.
+func between(c *cli.Context, flag string, least, most int) error {
+	if v := c.Int(flag); c.IsSet(flag) && (v < least || v > most) {
+		if v < least && most == maxInt {
+			return usageError("--%s must be at least %d, not %d", flag, least, v)
+		}
+		return usageError("--%s must be from %d to %d, not %d", flag, least, most, v)
+	}
+	return nil
+}
+
+const maxInt = int(^uint(0) >> 1)
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runtimeOptions reads the flags and variables that choose the device.
+func (p *program) runtimeOptions(c *cli.Context) (qwenvk.Options, error) {
+	o := qwenvk.Options{
+		Device: c.String("device"), Validate: c.Bool("validate"), Log: p.logger(),
+		Profile: isYes(os.Getenv("QWENVK_PROFILE")),
+	}
+	if names := os.Getenv("QWENVK_DISABLE"); names != "" {
+		o.Disable = strings.Split(names, ",")
+	}
+	if c.IsSet("tier") {
+		tier := c.Int("tier")
+		o.Tier = &tier
+	}
+	return o, between(c, "tier", 0, 4)
+}
+
+func isYes(value string) bool {
+	yes, err := strconv.ParseBool(value)
+	return err == nil && yes
+}
+
+// loadOptions reads the flags that say how a model lies in memory.
+func loadOptions(c *cli.Context) (qwenvk.LoadOptions, error) {
+	o := qwenvk.LoadOptions{
+		Context: c.Int("ctx"), Quant: c.String("quant"), Group: c.Int("group"), ZeroPoint: c.Bool("zero-point"),
+		KV: c.String("kv"), Threads: c.Int("threads"),
+	}
+	err := firstError(
+		between(c, "ctx", 1, maxInt), between(c, "threads", 1, maxInt),
+		oneOf(c, "quant", "none", "int8", "int4"), oneOf(c, "kv", "f16", "f32"),
+	)
+	if err != nil {
+		return o, err
+	}
+	if c.IsSet("group") && o.Group != 32 && o.Group != 128 {
+		return o, usageError("--group is 32 or 128, not %d", o.Group)
+	}
+	if quantised := o.Quant == "int8" || o.Quant == "int4"; !quantised && (o.ZeroPoint || c.IsSet("group")) {
+		return o, usageError("--group and --zero-point say how to quantise; add --quant int8 or --quant int4")
+	}
+	return o, nil
+}
+
+// arguments checks how many arguments a command got.
+func arguments(c *cli.Context, least, most int) error {
+	n := c.NArg()
+	switch {
+	case n < least:
+		return usageError("%s needs %s; see qwenvk %s --help", c.Command.Name, c.Command.ArgsUsage, c.Command.Name)
+	case n > most:
+		return usageError("%s takes %s and no more: %q is too much", c.Command.Name, c.Command.ArgsUsage, c.Args().Get(most))
+	}
+	return nil
+}
+
+// parseIDs reads token ids separated by commas or white space; brackets around them do no harm.
+func parseIDs(s string) ([]int32, error) {
+	s = strings.TrimSpace(s)
+	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		s = s[1 : len(s)-1]
+	}
+	var ids []int32
+	for _, word := range strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) }) {
+		id, err := strconv.ParseInt(word, 10, 32)
+		if err != nil || id < 0 {
+			return nil, fmt.Errorf("%q is no token id: ids are whole numbers separated by commas", word)
+		}
+		ids = append(ids, int32(id))
+	}
+	return ids, nil
+}

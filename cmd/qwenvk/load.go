@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/qwenvk/qwenvk"
+	"github.com/qwenvk/qwenvk/demo"
+)
+
+// loaded is a model on an open device.
+type loaded struct {
+	*qwenvk.Model
+	runtime *qwenvk.Runtime
+	name    string // as the person called it
+}
+
+// published is the form of a published model's name, owner/name or owner/name:TYPE.
+var published = regexp.MustCompile(`^[\w.-]+/[\w.-]+(:\w+)?$`)
+
+// checkModel refuses a name behind which there is nothing, before a device is opened for it.
+func checkModel(name string) error {
+	if name == demo.Name {
+		return nil
+	}
+	_, err := os.Stat(name)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist) && published.MatchString(name) && !strings.HasPrefix(name, "."):
+		err = fmt.Errorf("there is no file or folder %s, and this version does not download models: fetch it and name the file", name)
+	case errors.Is(err, fs.ErrNotExist):
+		err = fmt.Errorf("there is no model %q: MODEL is a .gguf file, a folder with config.json and *.safetensors, or %q", name, demo.Name)
+	default:
+		err = fmt.Errorf("the model %s cannot be opened: %w", name, bareCause(err))
+	}
+	return &loadError{err}
+}
+
+// withModel opens the device and the model that the flags and the name ask for, runs do, and closes both.
+func (p *program) withModel(c *cli.Context, name string, adjust func(*qwenvk.LoadOptions), do func(ctx context.Context, m *loaded) error) (err error) {
+	device, err := p.runtimeOptions(c)
+	if err != nil {
+		return err
+	}
+	load, err := loadOptions(c)
+	if err != nil {
+		return err
+	}
+	if adjust != nil {
+		adjust(&load)
+	}
+	if err := checkModel(name); err != nil {
+		return err
+	}
+	rt, err := qwenvk.Open(device)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, validationFailure(rt), rt.Close())
+	}()
+	if d := rt.Device(); d.Software() && device.Device == "" {
+		p.warn("no graphics card is used: %s computes on the CPU, which is slow", d.Name)
+	}
+	m, err := p.load(c.Context, rt, name, load)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	p.noteMemory(m)
+	return do(c.Context, &loaded{Model: m, runtime: rt, name: name})
+}
+
+func (p *program) load(ctx context.Context, rt *qwenvk.Runtime, name string, o qwenvk.LoadOptions) (m *qwenvk.Model, err error) {
+	bar := p.newProgress()
+	o.Progress = bar.set
+	if name == demo.Name {
+		m, err = rt.LoadGGUF(ctx, demo.Name, demo.GGUF(), o)
+	} else {
+		m, err = rt.Load(ctx, name, o)
+	}
+	bar.done()
+	if err != nil {
+		return nil, &loadError{err}
+	}
+	return m, nil
+}
+
+// noteMemory says what the model takes, in one line.
+func (p *program) noteMemory(m *qwenvk.Model) {
+	i := m.Info()
+	total := i.Memory.Weights + i.Memory.KV + i.Memory.Scratch
+	p.note("needs %s: weights %s, KV cache %s at a context of %d tokens, scratch %s; fits",
+		size(total), size(i.Memory.Weights), size(i.Memory.KV), i.Context, size(i.Memory.Scratch))
+}
+
+// validationFailure makes the validation layer's messages an error.
+func validationFailure(rt *qwenvk.Runtime) error {
+	messages := rt.Messages()
+	if len(messages) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the validation layer has %d complaints; the first: %s", len(messages), messages[0])
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/qwenvk/qwenvk"
+)
+
+const (
+	// patience is how long a load goes on without a word: small models are there before it ends.
+	patience = 700 * time.Millisecond
+	// lineEvery is the time between two lines where there is no terminal.
+	lineEvery = 10 * time.Second
+)
+
+// progress shows how far a load is: a bar on a terminal, a line now and then elsewhere.
+type progress struct {
+	p     *program
+	begin time.Time
+	last  time.Time // of the last line
+	bars  *mpb.Progress
+	bar   *mpb.Bar
+}
+
+func (p *program) newProgress() *progress {
+	now := time.Now()
+	return &progress{p: p, begin: now, last: now}
+}
+
+// set is called with every piece that arrived on the device.
+func (b *progress) set(at qwenvk.Progress) {
+	switch {
+	case b.p.level.Level() > slog.LevelInfo || at.Total <= 0:
+	case b.bar != nil:
+		b.bar.SetCurrent(at.Done)
+	case !b.p.tty.err:
+		if time.Since(b.last) >= lineEvery {
+			b.last = time.Now()
+			b.p.note("loading %s: %d %% of %s", at.What, 100*at.Done/at.Total, size(uint64(at.Total)))
+		}
+	case time.Since(b.begin) >= patience:
+		b.bars, b.bar = newBar(b.p.err, at)
+		b.bar.SetCurrent(at.Done)
+	}
+}
+
+func newBar(w io.Writer, at qwenvk.Progress) (*mpb.Progress, *mpb.Bar) {
+	bars := mpb.New(mpb.WithOutput(w), mpb.WithWidth(80), mpb.WithAutoRefresh())
+	bar := bars.AddBar(at.Total, mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Name("loading "+at.What+" ")),
+		mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f"), decor.Name("  "), decor.AverageETA(decor.ET_STYLE_GO)))
+	return bars, bar
+}
+
+// done takes the bar away.
+func (b *progress) done() {
+	if b.bar == nil {
+		return
+	}
+	b.bar.Abort(true) // a load that failed leaves the bar unfinished; a finished one is gone already
+	b.bars.Wait()
+}
+
+// windowLine tells how far a long measurement is, now and then.
+func (p *program) windowLine() func(done, total int) {
+	begin := time.Now()
+	last := begin
+	return func(done, total int) {
+		if time.Since(last) < lineEvery || done == total {
+			return
+		}
+		last = time.Now()
+		left := time.Since(begin) / time.Duration(done) * time.Duration(total-done)
+		p.note("window %d of %d, about %s left", done, total, left.Round(time.Second))
+	}
+}

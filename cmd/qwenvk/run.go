@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/qwenvk/qwenvk"
+	"github.com/qwenvk/qwenvk/chat"
+	"github.com/qwenvk/qwenvk/demo"
+	"github.com/qwenvk/qwenvk/tokenizer"
+)
+
+func (p *program) runCommand() *cli.Command {
+	return &cli.Command{
+		Name: "run", ArgsUsage: "[MODEL] [PROMPT…]", Usage: "answer a prompt, or chat",
+		Description: "With a prompt (arguments, -p, -f, --messages, --ids or piped stdin) one answer goes to stdout; without, a chat\n" +
+			"begins. Reasoning is shown dimmed on a terminal and left out elsewhere. MODEL is a .gguf file, a folder in\n" +
+			"Hugging Face layout, or \"demo\", the model inside this program, which also answers where no MODEL is named.",
+		Flags: slices.Concat([]cli.Flag{
+			text(promptFlags, "prompt,p", "the `text` to answer"),
+			text(promptFlags, "file,f", "`file` with the text to answer; - is stdin"),
+			text(promptFlags, "messages", "`file` with a JSON array of messages in OpenAI's form; the answer is the next turn"),
+			text(promptFlags, "ids", "token `ids` to continue, separated by commas; no template"),
+			text(promptFlags, "system", "system `message`"),
+			text(promptFlags, "think", "whether the model shall think: `auto/on/off`; auto leaves it to the template"),
+			text(promptFlags, "tools", "`file` with a JSON array of tools that the model may call"),
+			text(promptFlags, "template", "`file` with a Jinja template to use instead of the model's own"),
+			onOff(promptFlags, "raw", "no template: the prompt is continued as it is, special tokens in it are special"),
+		}, samplingFlags(), []cli.Flag{
+			text(outputFlags, "format", "`text/json`: the answer as it comes, or one document at the end"),
+			onOff(outputFlags, "stats", "tell speeds on stderr; with QWENVK_PROFILE=1 also the time of each operation"),
+		}, computeFlags()),
+		Action: p.runModel,
+	}
+}
+
+func (p *program) runModel(c *cli.Context) error {
+	a, err := p.readAsk(c)
+	if err != nil {
+		return err
+	}
+	if !c.Args().Present() {
+		p.note("no MODEL is named: %q, the small model inside this program, answers", demo.Name)
+	}
+	override := func(o *qwenvk.LoadOptions) { o.Template = a.template }
+	return p.withModel(c, a.model, override, func(ctx context.Context, m *loaded) error {
+		if a.interactive {
+			return p.converse(ctx, m, a)
+		}
+		return p.answerOnce(ctx, m, a)
+	})
+}
+
+// ask is what a run was asked for.
+type ask struct {
+	model       string
+	prompt      string
+	ids         []int32
+	messages    []chat.Message
+	tools       chat.Tools
+	think       chat.Think
+	system      string
+	template    string
+	raw         bool
+	interactive bool
+	json, stats bool
+	sampling    samplingChoice
+	options     qwenvk.GenerateOptions // without Sampling
+}
+
+// readAsk reads the flags and the prompt of a run.
+func (p *program) readAsk(c *cli.Context) (*ask, error) {
+	a := &ask{
+		model: demo.Name, system: c.String("system"), raw: c.Bool("raw"),
+		json: c.String("format") == "json", stats: c.Bool("stats"),
+		options: qwenvk.GenerateOptions{MaxTokens: c.Int("max-tokens"), Stop: c.StringSlice("stop"), IgnoreEOS: c.Bool("ignore-eos")},
+	}
+	err := firstError(oneOf(c, "format", "text", "json"), between(c, "max-tokens", 1, maxInt), a.sampling.read(c))
+	if err != nil {
+		return nil, err
+	}
+	if a.think, err = thinkFlag(c); err != nil {
+		return nil, err
+	}
+	if c.Args().Present() {
+		a.model = c.Args().First()
+	}
+	// A wrong name is told before stdin is waited for.
+	if err := checkModel(a.model); err != nil {
+		return nil, err
+	}
+	if err := p.readPrompt(c, a); err != nil {
+		return nil, err
+	}
+	if file := c.String("template"); file != "" {
+		source, err := p.readFile(file)
+		if err != nil {
+			return nil, err
+		}
+		a.template = string(source)
+	}
+	if a.tools, err = p.readTools(c.String("tools")); err != nil {
+		return nil, err
+	}
+	return a, a.check()
+}
+
+// readPrompt finds the one place that the prompt comes from.
+func (p *program) readPrompt(c *cli.Context, a *ask) (err error) {
+	var sources []string
+	for _, flag := range []string{"prompt", "file", "messages", "ids"} {
+		if c.IsSet(flag) {
+			sources = append(sources, "--"+flag)
+		}
+	}
+	if c.NArg() > 1 {
+		sources = append(sources, "the arguments")
+	}
+	if len(sources) > 1 {
+		return usageError("the prompt is given twice, by %s; leave one out", strings.Join(sources, " and "))
+	}
+	switch {
+	case c.IsSet("prompt"):
+		a.prompt = c.String("prompt")
+		err = validText("the prompt", a.prompt)
+	case c.IsSet("file"):
+		var content []byte
+		content, err = p.readFile(c.String("file"))
+		a.prompt = string(content)
+	case c.IsSet("messages"):
+		a.messages, err = p.readMessages(c.String("messages"))
+	case c.IsSet("ids"):
+		if a.ids, err = parseIDs(c.String("ids")); err != nil {
+			err = usageError("--ids: %v", err)
+		} else if len(a.ids) == 0 {
+			err = usageError("--ids has no ids")
+		}
+		return err
+	case c.NArg() > 1:
+		a.prompt = strings.Join(c.Args().Slice()[1:], " ")
+		err = validText("the prompt", a.prompt)
+	case !p.tty.in:
+		var content []byte
+		if content, err = p.readFile("-"); err == nil && len(content) == 0 {
+			err = usageError("there is no prompt: stdin is empty; name one with -p, or chat in a terminal")
+		}
+		a.prompt = string(content)
+	case p.tty.out:
+		a.interactive = true
+		return nil
+	default:
+		return usageError("a chat needs a terminal, and stdout is none; name a prompt with -p")
+	}
+	if err == nil && a.messages == nil && a.prompt == "" {
+		return usageError("the prompt is empty")
+	}
+	return err
+}
+
+// check refuses flags that contradict each other.
+func (a *ask) check() error {
+	untemplated := a.raw || a.ids != nil
+	switch {
+	case a.raw && a.messages != nil:
+		return usageError("--raw uses no template, and --messages needs one; leave one out")
+	case untemplated && (a.system != "" || a.tools != nil || a.think != chat.ThinkAuto || a.template != ""):
+		return usageError("--system, --tools, --think and --template shape what a template writes; --raw and --ids use none")
+	case untemplated && a.interactive:
+		return usageError("a chat needs the template; give --raw a prompt with -p")
+	case a.interactive && a.json:
+		return usageError("--format json is for one answer; name a prompt with -p")
+	case a.system != "" && len(a.messages) > 0 && a.messages[0].Role == "system":
+		return usageError("the messages have a system message already; leave --system out")
+	}
+	return nil
+}
+
+// validText refuses text that is no UTF-8.
+func validText(what, text string) error {
+	for i, r := range text {
+		if r == '\uFFFD' && !strings.HasPrefix(text[i:], "\uFFFD") {
+			return fmt.Errorf("%s is not valid UTF-8: byte %d is 0x%02x; convert it to UTF-8 first", what, i, text[i])
+		}
+	}
+	return nil
+}
+
+// turn makes token ids of what was asked.
+func (p *program) turn(ctx context.Context, m *loaded, a *ask) (t turn, err error) {
+	t = turn{ids: a.ids, options: a.options, plain: true}
+	rendered := ""
+	switch {
+	case a.ids != nil:
+		if vocab := m.Info().Vocab; slices.ContainsFunc(a.ids, func(id int32) bool { return int(id) >= vocab }) {
+			return t, fmt.Errorf("--ids: the ids of %s go from 0 to %d", m.Info().Name, vocab-1)
+		}
+		a.sampling.apply(m, "", &t.options)
+		return t, nil
+	case a.raw:
+		rendered = a.prompt
+	default:
+		if rendered, err = p.render(ctx, m, a); err != nil {
+			return t, err
+		}
+		t.plain, t.thinking = false, chat.OpensThinking(rendered)
+	}
+	a.sampling.apply(m, rendered, &t.options)
+	t.ids, err = m.Tokenizer().Encode(rendered, tokenizer.EncodeOptions{})
+	return t, err
+}
+
+func (p *program) render(ctx context.Context, m *loaded, a *ask) (string, error) {
+	template := m.ChatTemplate()
+	if template == nil {
+		return "", fmt.Errorf("%s has no chat template; give one with --template FILE, or continue text with --raw", m.name)
+	}
+	if a.think != chat.ThinkAuto && !template.TakesThinking() {
+		p.warn("--think has no effect: the chat template does not know enable_thinking")
+	}
+	messages := a.messages
+	if messages == nil {
+		messages = []chat.Message{{Role: "user", Content: a.prompt}}
+	}
+	if a.system != "" {
+		messages = append([]chat.Message{{Role: "system", Content: a.system}}, messages...)
+	}
+	return template.Render(ctx, chat.RenderOptions{Messages: messages, Tools: a.tools, Think: a.think, AddGenerationPrompt: true})
+}
+
+// answerOnce answers and ends. An interrupted answer is printed as far as it got.
+func (p *program) answerOnce(ctx context.Context, m *loaded, a *ask) (err error) {
+	t, err := p.turn(ctx, m, a)
+	if err != nil {
+		return err
+	}
+	s, err := m.NewSession()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	out := p.newPrinter()
+	emit := out.delta
+	if a.json {
+		emit = func(chat.Delta) error { return nil }
+	}
+	r, err := answer(ctx, s, t, emit)
+	if err != nil {
+		return errors.Join(err, out.end())
+	}
+	if a.json {
+		err = writeAnswerJSON(p.out, m, r, t)
+	} else {
+		err = out.end()
+	}
+	if err != nil {
+		return err
+	}
+	if a.stats {
+		p.printStats(m, s.Result(), s.Profile)
+	}
+	if r.result.FinishReason == "interrupted" {
+		return errInterrupted
+	}
+	return nil
+}
+
+// printStats tells the speed of an answer.
+func (p *program) printStats(m *loaded, r qwenvk.Result, profile func() []qwenvk.OpTime) {
+	t := r.Timings
+	_, _ = fmt.Fprintf(p.err, "prompt %d tokens (%d cached) in %.1f ms, %.1f t/s; answer %d tokens in %.1f ms, %.1f t/s; first token after %.1f ms; load %.0f ms\n",
+		r.Usage.PromptTokens, r.Usage.CachedTokens, t.PrefillMS, t.PrefillTPS,
+		r.Usage.CompletionTokens, t.DecodeMS, t.DecodeTPS, t.FirstTokenMS, float64(m.LoadTime().Microseconds())/1000)
+	if r.Counts.Dispatches > 0 {
+		_, _ = fmt.Fprintf(p.err, "per token: %.3g submits, %d dispatches, %d barriers, %.0f µs of host time\n",
+			r.Counts.Submits, r.Counts.Dispatches, r.Counts.Barriers, t.HostMicrosPerToken)
+	}
+	p.printProfile(profile())
+}
