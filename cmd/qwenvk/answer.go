@@ -58,14 +58,14 @@ func answer(ctx context.Context, s *qwenvk.Session, t turn, emit func(chat.Delta
 		thought.add(token)
 		deltas := []chat.Delta{{Text: token.Text}}
 		if !t.plain {
-			deltas = parser.Feed(token.Text)
+			deltas = parser.Push(token.Text)
 		}
 		if err := pass(deltas); err != nil {
 			return nil, err
 		}
 	}
 	if !t.plain {
-		if err := pass(parser.Finish()); err != nil {
+		if err := pass(parser.Flush()); err != nil {
 			return nil, err
 		}
 	}

@@ -207,7 +207,7 @@ func (p *program) turn(ctx context.Context, m *loaded, a *ask) (t turn, err erro
 		if rendered, err = p.render(ctx, m, a); err != nil {
 			return t, err
 		}
-		t.plain, t.thinking = false, chat.OpensThinking(rendered)
+		t.plain, t.thinking = false, m.ChatTemplate().OpensThinking(rendered)
 	}
 	a.sampling.apply(m, rendered, &t.options)
 	t.ids, err = m.Tokenizer().Encode(rendered, tokenizer.EncodeOptions{})
