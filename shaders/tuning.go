@@ -12,9 +12,9 @@ package shaders
 func Tuning(kernel string, v Variant, software bool, rows, k, n int) map[string]uint32 {
 	switch kernel {
 	case "mul_mat_vec":
-		return tuneMulMatVec(v, software, rows, k, n)
+		return tuneMulMatVec(v, software, k, n)
 	case "mul_mat":
-		return tuneMulMat(software, rows, n)
+		return tuneMulMat(software, n)
 	case "attention":
 		return tuneAttention(software, rows, k)
 	case "argmax", "argmax_final", "top_k", "top_k_final":
@@ -33,7 +33,7 @@ func Tuning(kernel string, v Variant, software bool, rows, k, n int) map[string]
 // tuneMulMatVec gives a workgroup as many invocations as a row has units, so that none idles, and on hardware few rows,
 // so that there are enough workgroups to fill the device. In software a row is a vector register's work: the more rows
 // share a load of x, the better.
-func tuneMulMatVec(v Variant, software bool, rows, k, n int) map[string]uint32 {
+func tuneMulMatVec(v Variant, software bool, k, n int) map[string]uint32 {
 	if software {
 		rows := uint32(4) // 8 would be a tenth faster and take the driver twice as long to compile
 		if n > 2 {
@@ -49,14 +49,16 @@ func tuneMulMatVec(v Variant, software bool, rows, k, n int) map[string]uint32 {
 	return map[string]uint32{"LOCAL_SIZE": local, "ROWS": 2, "COLS": uint32(n)}
 }
 
-func tuneMulMat(software bool, rows, n int) map[string]uint32 {
+// tuneMulMat cuts the tile to the columns there are. 8 by 8 accumulators per invocation ask least of shared memory; cards
+// get half of that and twice the invocations, because 64 accumulators would halve how many subgroups a core holds.
+func tuneMulMat(software bool, n int) map[string]uint32 {
 	switch {
-	case software && n <= 8:
-		return map[string]uint32{"LOCAL_SIZE": 8, "BM": 64, "BN": 8, "TM": 8, "TN": 8}
-	case software && n <= 32:
-		return map[string]uint32{"LOCAL_SIZE": 32, "BM": 64, "BN": 32, "TM": 8, "TN": 8}
 	case software:
-		return map[string]uint32{"LOCAL_SIZE": 64, "BM": 64, "BN": 64, "TM": 8, "TN": 8}
+		columns := uint32(8)
+		for columns < 64 && int(columns) < n {
+			columns *= 2
+		}
+		return map[string]uint32{"LOCAL_SIZE": columns, "BM": 64, "BN": columns, "TM": 8, "TN": 8}
 	case n <= 16:
 		return map[string]uint32{"LOCAL_SIZE": 64, "BM": 64, "BN": 16, "TM": 4, "TN": 4}
 	case n <= 32:

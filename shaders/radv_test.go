@@ -1,0 +1,126 @@
+package shaders_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/qwenvk/qwenvk/shaders"
+	"github.com/qwenvk/qwenvk/vk"
+)
+
+// amdFamilies are the cards that Mesa's AMD driver opens without hardware when RADV_FORCE_FAMILY names one: its compiler
+// then says what a kernel costs on that generation.
+var amdFamilies = []string{"polaris10", "vega10", "navi10", "navi21", "navi31", "gfx1201"}
+
+// TestRADV compiles every module for six generations of AMD cards, with the constants that a card of each would get, and
+// fails where registers spill.
+func TestRADV(t *testing.T) {
+	drivers, _ := filepath.Glob("/usr/share/vulkan/icd.d/radeon_icd*.json")
+	if len(drivers) == 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal("Mesa's AMD driver is not installed: make setup")
+		}
+		t.Skip("Mesa's AMD driver is not installed")
+	}
+	for _, family := range amdFamilies {
+		t.Run(family, func(t *testing.T) {
+			t.Setenv("VK_DRIVER_FILES", drivers[0])
+			t.Setenv("VK_ICD_FILENAMES", drivers[0]) // for loaders before 1.3.207
+			t.Setenv("RADV_FORCE_FAMILY", family)
+			in, err := vk.Open(vk.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.Close()
+			device, err := in.NewDevice(in.Devices()[0], vk.DeviceOptions{Statistics: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer device.Close()
+			for _, m := range shaders.Modules() {
+				for _, constants := range hardwareConstants(m) {
+					compileForAMD(t, device, m, constants)
+				}
+			}
+		})
+	}
+}
+
+// hardwareConstants are those that a card gets for the shapes of published models, in all that changes the code.
+func hardwareConstants(m shaders.Module) []map[string]uint32 {
+	var all []map[string]uint32
+	add := func(rows, k, n int, fixed map[string]uint32) {
+		set := map[string]uint32{
+			"GROUP": 32, "ZERO": 0, "EPILOGUE": epilogueStore, "NORM": 0, "ADD": 1, "HEAD_DIM": 128, "QK_NORM": 1, "GQA": 4, "PARTIAL": 0,
+		}
+		for _, changes := range []map[string]uint32{fixed, shaders.Tuning(m.Kernel, m.Variant, false, rows, k, n)} {
+			set = with(set, changes)
+		}
+		for name := range set {
+			if !slices.Contains(m.Constants, name) {
+				delete(set, name)
+			}
+		}
+		all = append(all, set)
+	}
+	switch m.Kernel {
+	case "mul_mat_vec":
+		for _, n := range []int{1, 2, 4, shaders.MaxColumns} {
+			add(4096, 4096, n, nil)
+		}
+		add(4096, 1024, 1, map[string]uint32{"NORM": 1})
+		add(24576, 4096, 1, map[string]uint32{"NORM": 1, "EPILOGUE": epilogueSwiGLU})
+		add(4096, 12288, shaders.MaxColumns, map[string]uint32{"EPILOGUE": epilogueAdd, "ZERO": 1, "GROUP": 128})
+	case "mul_mat":
+		for _, n := range []int{9, 32, 512} {
+			add(4096, 4096, n, nil)
+			add(24576, 4096, n, map[string]uint32{"EPILOGUE": epilogueSwiGLU, "ZERO": 1, "GROUP": 128})
+		}
+	case "attention":
+		for _, dim := range []int{64, 128, 256} {
+			for _, rows := range []int{2, 4, 2048} {
+				add(rows, dim, 0, map[string]uint32{"HEAD_DIM": uint32(dim), "PARTIAL": uint32(rows & 1)})
+			}
+		}
+	default:
+		add(1, 4096, 1, nil)
+	}
+	return all
+}
+
+func compileForAMD(t *testing.T, device *vk.Device, m shaders.Module, constants map[string]uint32) {
+	t.Helper()
+	spec, err := m.Specialize(constants)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprint(m.File, constants)
+	p, err := device.NewPipeline(vk.PipelineDesc{
+		Name: name, Code: m.Code, Buffers: m.Buffers, PushBytes: m.PushBytes, Constants: spec,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	stats, err := p.Statistics()
+	if err != nil || len(stats) == 0 {
+		t.Fatalf("%s: no statistics: %v", name, err)
+	}
+	var line []string
+	for _, s := range stats {
+		switch s.Name {
+		case "Spilled SGPRs", "Spilled VGPRs", "Scratch size":
+			if n, err := strconv.Atoi(s.Value); err != nil || n != 0 {
+				t.Errorf("%s: %s is %s", name, s.Name, s.Value)
+			}
+		case "VGPRs", "Subgroups per SIMD", "LDS size", "Code size", "Inverse Throughput":
+			line = append(line, s.Name+" "+s.Value)
+		}
+	}
+	t.Logf("%s: %s", name, strings.Join(line, ", "))
+}
