@@ -30,6 +30,10 @@ type LoadOptions struct {
 	Threads   int    // host threads for conversions; 0: all cores
 	Chunk     int    // tokens of a prompt that are computed at a time, at most; 0: chosen for the device
 	Progress  func(Progress)
+
+	// WeightsOnly leaves tokenizer and chat template unread: the model takes and gives ids alone. Files that only
+	// measurements are made with may have a tokenizer that makes no sense.
+	WeightsOnly bool
 }
 
 // Progress tells how far a load is.
@@ -87,8 +91,10 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 	if m.model, err = model.New(m.checkpoint, mo); err != nil {
 		return err
 	}
-	if m.tok, m.template, err = readText(m.checkpoint, o.Template); err != nil {
-		return err
+	if !o.WeightsOnly {
+		if m.tok, m.template, err = readText(m.checkpoint, o.Template); err != nil {
+			return err
+		}
 	}
 	size, err := m.runtime.fit(m.model, kv, o)
 	if err != nil {
@@ -172,7 +178,7 @@ func (m *Model) source(name string) (vkexec.Tensor, error) {
 	return vkexec.Tensor{Type: t.Type, Rows: t.Rows, Cols: t.Cols, Data: t.Data}, nil
 }
 
-// Tokenizer is the model's tokenizer.
+// Tokenizer is the model's tokenizer; nil after a load of weights only.
 func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }
 
 // ChatTemplate is the model's chat template; nil if it has none.
