@@ -45,6 +45,7 @@ func (p *program) bench(c *cli.Context) error {
 		p.note("no MODEL is named: %q, the small model inside this program, is measured", demo.Name)
 	}
 	adjust := func(l *qwenvk.LoadOptions) {
+		l.WeightsOnly = true
 		if l.Context == 0 {
 			l.Context = o.Context()
 		}

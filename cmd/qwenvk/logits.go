@@ -42,7 +42,7 @@ func (p *program) logits(c *cli.Context) error {
 		return usageError("--ids: %v", err)
 	}
 	o := qwenvk.LogitsOptions{All: c.Bool("all"), Chunk: c.Int("chunk")}
-	adjust := func(l *qwenvk.LoadOptions) { l.Chunk = o.Chunk }
+	adjust := func(l *qwenvk.LoadOptions) { l.Chunk, l.WeightsOnly = o.Chunk, true }
 	return p.withModel(c, c.Args().First(), adjust, func(ctx context.Context, m *loaded) (err error) {
 		if vocab := m.Info().Vocab; slices.ContainsFunc(ids, func(id int32) bool { return int(id) >= vocab }) {
 			return fmt.Errorf("--ids: the ids of %s go from 0 to %d", m.Info().Name, vocab-1)
