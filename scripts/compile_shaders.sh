@@ -50,11 +50,19 @@ tool() {
 	"$tools"/lib/ld-linux-*.so.* --library-path "$tools/lib" "$tools/bin/$program" "$@"
 }
 
+# pinned PROGRAM VERSION: dies unless the program in the folder is that one.
+pinned() {
+	local version
+	version=$(tool "$1" --version 2>&1) # whole, before it is searched: a closed pipe would fail the program
+	case $version in
+	*"$2"*) ;;
+	*) die "$1 in $tools is not $2 but ${version%%$'\n'*}: remove the folder, or move the pin and recompile everything" ;;
+	esac
+}
+
 check_pins() {
-	tool glslc --version | grep -qF "$glslc_pin" ||
-		die "glslc in $tools is not $glslc_pin but $(tool glslc --version | head -n 1): remove the folder, or move the pin and recompile everything"
-	tool spirv-opt --version 2>&1 | grep -qF "$spirv_pin" ||
-		die "spirv-opt in $tools is not $spirv_pin but $(tool spirv-opt --version 2>&1 | head -n 1): remove the folder, or move the pin and recompile everything"
+	pinned glslc "$glslc_pin"
+	pinned spirv-opt "$spirv_pin"
 }
 
 # compile OUT SOURCE DEFINES...: one variant. Names are kept: reflection compares them with the Go structs.
