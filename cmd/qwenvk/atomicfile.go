@@ -7,37 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
 )
-
-// leftovers are files that are still being written; whoever ends the program early removes them.
-type leftovers struct {
-	mu    sync.Mutex
-	names map[string]bool
-}
-
-func (l *leftovers) add(name string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.names == nil {
-		l.names = map[string]bool{}
-	}
-	l.names[name] = true
-}
-
-func (l *leftovers) drop(name string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.names, name)
-}
-
-func (l *leftovers) remove() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for name := range l.names {
-		_ = os.Remove(name) // the program is ending: nobody is left to tell
-	}
-}
 
 // writeFile writes a file whole or not at all: into a temporary file beside it, which then takes its name. What is no
 // regular file (a device, a pipe) is written to directly.
@@ -57,12 +27,12 @@ func (p *program) writeFile(path string, write func(io.Writer) error) (err error
 	if err != nil {
 		return fmt.Errorf("%s cannot be written: %w", path, bareCause(err))
 	}
-	p.leftovers.add(part)
+	remove := func() { _ = os.Remove(part) } // what led here says more than its error
+	defer p.exits.add(remove)()
 	defer func() {
 		if err != nil {
-			_ = os.Remove(part) // the error that led here says more
+			remove()
 		}
-		p.leftovers.drop(part)
 	}()
 	if err = errors.Join(buffered(f, write), f.Close()); err == nil {
 		err = os.Rename(part, path)

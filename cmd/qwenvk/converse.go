@@ -1,5 +1,167 @@
 package main
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
 
-func (p *program) converse(ctx context.Context, m *loaded, a *ask) error { return nil }
+	"github.com/qwenvk/qwenvk"
+	"github.com/qwenvk/qwenvk/chat"
+	"github.com/qwenvk/qwenvk/demo"
+)
+
+// conversation is an interactive chat.
+type conversation struct {
+	p      *program
+	m      *loaded
+	a      *ask
+	chat   *qwenvk.Chat
+	lines  lineReader
+	colour bool
+	answer uint64 // answers so far: each draws other random numbers
+}
+
+// errLeave ends a conversation.
+var errLeave = errors.New("leave")
+
+// converse talks until the person leaves.
+func (p *program) converse(ctx context.Context, m *loaded, a *ask) (err error) {
+	talk, err := m.NewChat(qwenvk.ChatOptions{
+		System: a.system, Think: a.think, Tools: a.tools, MaxTokens: a.options.MaxTokens, Stop: a.options.Stop,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, talk.Close()) }()
+	terminal := p.newTerminal()
+	defer func() { err = errors.Join(err, terminal.Close()) }()
+	defer p.exits.add(func() { _ = terminal.Close() })()
+	c := &conversation{p: p, m: m, a: a, chat: talk, lines: terminal, colour: os.Getenv("NO_COLOR") == ""}
+	c.greet()
+	return c.loop(ctx)
+}
+
+func (c *conversation) greet() {
+	i := c.m.Info()
+	c.say("%s, %s parameters, %s, on %s", i.Name, count(i.Params), i.Type, c.m.runtime.Device().Name)
+	if c.m.name == demo.Name {
+		c.say(`A toy: try "What is 17 + 25?", "What is a token?", "Who are you?"`)
+	}
+	c.say("/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves\n")
+}
+
+// loop reads messages and answers them. Ctrl-C at the prompt leaves when it is pressed twice.
+func (c *conversation) loop(ctx context.Context) error {
+	aborted := false
+	for {
+		text, err := readMessage(c.lines)
+		switch {
+		case errors.Is(err, io.EOF):
+			c.say("")
+			return nil
+		case errors.Is(err, errAborted) && aborted:
+			return errInterrupted
+		case errors.Is(err, errAborted):
+			aborted = true
+			c.say("(Ctrl-C again or Ctrl-D leaves)")
+			continue
+		case err != nil:
+			return err
+		}
+		aborted = false
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		if err := c.handle(ctx, text); errors.Is(err, errLeave) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// handle does what a message says. Errors that the conversation survives are told and swallowed.
+func (c *conversation) handle(ctx context.Context, text string) error {
+	if strings.HasPrefix(text, "/") {
+		return c.command(ctx, text)
+	}
+	err := c.reply(ctx, text)
+	switch {
+	case err == nil, ctx.Err() != nil:
+		return err
+	case errors.Is(err, qwenvk.ErrContextFull):
+		c.say("The conversation has outgrown the context of %d tokens: /clear begins a new one.", c.m.Info().Context)
+		return nil
+	case errors.Is(err, qwenvk.ErrDeviceLost), errors.Is(err, qwenvk.ErrOutOfMemory):
+		return err
+	}
+	c.say("%s", sentence(err))
+	return nil
+}
+
+// reply answers one message.
+func (c *conversation) reply(parent context.Context, text string) (err error) {
+	if err := validText("the message", text); err != nil {
+		return err
+	}
+	ctx, done := c.p.interrupts.scope(parent)
+	defer done()
+	if err := c.chooseSampling(ctx, text); err != nil {
+		return err
+	}
+	out := c.p.newPrinter()
+	for d, err := range c.chat.Send(ctx, text) {
+		if err == nil {
+			err = out.delta(chat.Delta(d))
+		}
+		if err != nil {
+			return errors.Join(err, out.end())
+		}
+	}
+	if err := out.end(); err != nil {
+		return err
+	}
+	r := c.chat.Result()
+	switch {
+	case r.FinishReason == "interrupted":
+		c.say("(stopped)")
+	case r.FinishReason == "length" && c.a.options.MaxTokens == 0:
+		c.say("(the context of %d tokens is full: /clear begins a new conversation)", c.m.Info().Context)
+	case r.FinishReason == "length":
+		c.say("(ended after %d tokens: /set max-tokens changes that)", r.Usage.CompletionTokens)
+	}
+	if c.a.stats {
+		c.p.printStats(c.m, r, c.chat.Profile)
+	}
+	c.say("")
+	return nil
+}
+
+// chooseSampling fits the sampling to the mode that the next prompt ends in, since thinking may have been switched.
+func (c *conversation) chooseSampling(ctx context.Context, text string) error {
+	o := c.chat.Options()
+	messages := append(c.chat.Messages(), chat.Message{Role: "user", Content: text})
+	rendered, err := c.m.Render(ctx, chat.RenderOptions{Messages: messages, Tools: o.Tools, Think: o.Think, AddGenerationPrompt: true})
+	if err != nil {
+		return err
+	}
+	var g qwenvk.GenerateOptions
+	c.a.sampling.apply(c.m, rendered, &g)
+	g.Sampling.Seed += c.answer
+	c.answer++
+	o.Sampling, o.MaxTokens = &g.Sampling, c.a.options.MaxTokens
+	c.chat.SetOptions(o)
+	return nil
+}
+
+// say writes a line about the conversation, not of it.
+func (c *conversation) say(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	if c.colour && line != "" {
+		line = dim + line + reset
+	}
+	_, _ = fmt.Fprintln(c.p.out, line) // a terminal that is gone ends the next read
+}

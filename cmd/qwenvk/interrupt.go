@@ -54,3 +54,34 @@ func (i *interrupts) scope(parent context.Context) (ctx context.Context, done fu
 		i.cancel, i.pressed = before, pressed
 	}
 }
+
+// exits is what must still be done when the program ends early: half a file removed, the terminal given back.
+type exits struct {
+	mu   sync.Mutex
+	acts map[*func()]struct{}
+}
+
+// add returns the function that takes act out again.
+func (e *exits) add(act func()) (drop func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.acts == nil {
+		e.acts = map[*func()]struct{}{}
+	}
+	key := &act
+	e.acts[key] = struct{}{}
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.acts, key)
+	}
+}
+
+// run does everything. The program ends behind it.
+func (e *exits) run() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for act := range e.acts {
+		(*act)()
+	}
+}

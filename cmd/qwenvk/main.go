@@ -23,20 +23,20 @@ type program struct {
 	tty        terminals
 	level      *slog.LevelVar
 	interrupts *interrupts
-	leftovers  *leftovers
+	exits      *exits
 }
 
 // terminals says which streams a person sits at.
 type terminals struct{ in, out, err bool }
 
 func newProgram() *program {
-	left := &leftovers{}
+	last := &exits{}
 	return &program{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		tty:        terminals{in: isTerminal(os.Stdin), out: isTerminal(os.Stdout), err: isTerminal(os.Stderr)},
 		level:      &slog.LevelVar{},
-		interrupts: newInterrupts(left.remove),
-		leftovers:  left,
+		interrupts: newInterrupts(last.run),
+		exits:      last,
 	}
 }
 
