@@ -304,3 +304,62 @@ func TestDispatchCounts(t *testing.T) {
 		}
 	}
 }
+
+// TestBatch computes two sequences in one step, each in its own slot, and compares them with each alone: as prompts of
+// different lengths, and as decode steps that follow on the device.
+func TestBatch(t *testing.T) {
+	o := Options{Context: 64, Slots: 2, KV: "f32", Splits: 2}
+	both, alone := tiny(t, "qwen3-dense-tied", unmasked, o), tiny(t, "qwen3-dense-tied", unmasked, o)
+	poison(t, both, true)
+	poison(t, alone, true)
+	for _, e := range []*Executor{both, alone} {
+		e.SetBlocks(0, []uint32{3, 0})
+		e.SetBlocks(1, []uint32{1, 2})
+	}
+	prompts := [][]int32{{9, 8, 7, 6, 5, 4, 3, 2, 1, 10, 11}, {21, 22, 23, 24, 25}}
+	ctx := context.Background()
+	batch, err := both.Run(ctx, Step{
+		IDs:  append(slices.Clone(prompts[0]), prompts[1]...),
+		Seqs: []Seq{{Slot: 0, Rows: len(prompts[0])}, {Slot: 1, Rows: len(prompts[1])}},
+	}, TailGreedy, NoHistory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := make([][]int32, 2) // ids of each sequence alone
+	for slot, ids := range prompts {
+		r, err := alone.Run(ctx, Step{IDs: ids, Seqs: []Seq{{Slot: slot, Rows: len(ids)}}}, TailGreedy, NoHistory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next[slot] = r.IDs
+		if batch.IDs[slot] != r.IDs[0] {
+			t.Errorf("slot %d: id %d in the batch, %d alone", slot, batch.IDs[slot], r.IDs[0])
+		}
+	}
+	for slot, ids := range prompts {
+		for step := range 12 {
+			r, err := alone.Run(ctx, Step{IDs: []int32{next[slot][step]}, Seqs: []Seq{{Slot: slot, Rows: 1, Start: len(ids) + step}}}, TailGreedy, NoHistory)
+			if err != nil {
+				t.Fatal(err)
+			}
+			next[slot] = append(next[slot], r.IDs[0])
+		}
+	}
+	step := Step{IDs: batch.IDs, Seqs: []Seq{{Slot: 0, Rows: 1, Start: len(prompts[0])}, {Slot: 1, Rows: 1, Start: len(prompts[1])}}}
+	if batch, err = both.Run(ctx, step, TailGreedy, NoHistory); err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; ; i++ {
+		for slot := range prompts {
+			if batch.IDs[slot] != next[slot][i] {
+				t.Fatalf("slot %d, step %d: id %d in the batch, %d alone", slot, i, batch.IDs[slot], next[slot][i])
+			}
+		}
+		if i == 12 {
+			break
+		}
+		if batch, err = both.Next(ctx, 2, NoHistory); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
