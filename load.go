@@ -107,7 +107,7 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 	m.exec, err = vkexec.New(ctx, m.runtime.device, m.model.Graph, m.source, vkexec.Options{
 		Context: size.context, Slots: o.Sessions, MaxRows: o.Chunk, KV: kv, Threads: threads,
 		FuseNorm: m.runtime.device.Caps().Type != vk.Software,
-		Profile:  m.runtime.options.Profile, Disable: m.runtime.disabled,
+		Profile:  m.runtime.options.Profile, Disable: m.runtime.disabled, CheckFinite: m.runtime.options.FindNaN,
 		Progress: func(done, total uint64) {
 			if o.Progress != nil {
 				o.Progress(Progress{Done: int64(done), Total: int64(total), What: m.checkpoint.Name()})

@@ -21,6 +21,7 @@ type Options struct {
 	Validate bool     // validation layer with synchronization checks; see Runtime.Messages
 	CacheDir string   // of compiled pipelines; "": the user's cache folder, "none": no cache
 	Profile  bool     // time every dispatch; see Session.Profile
+	FindNaN  bool     // look at every operation's result and name the first that is no number; much slower
 	Log      *slog.Logger
 
 	faults *vk.Faults // injected by tests

@@ -153,6 +153,7 @@ func (p *program) runtimeOptions(c *cli.Context) (qwenvk.Options, error) {
 	o := qwenvk.Options{
 		Device: c.String("device"), Validate: c.Bool("validate"), Log: p.logger(),
 		Profile: isYes(os.Getenv("QWENVK_PROFILE")),
+		FindNaN: isYes(os.Getenv("QWENVK_NAN")),
 	}
 	if names := os.Getenv("QWENVK_DISABLE"); names != "" {
 		o.Disable = strings.Split(names, ",")

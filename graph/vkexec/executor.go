@@ -22,11 +22,14 @@ type Options struct {
 	// for the device.
 	Splits int
 
-	Threads  int                          // host threads that convert weights; 0: 1
-	Progress func(done, total uint64)     // bytes of weights uploaded; called from one goroutine
-	Profile  bool                         // time every dispatch
-	Disable  func(kernel string) bool     // kernels whose variants above tier 0 must not be used; nil: none
-	Tune     map[string]map[string]uint32 // specialization constants by kernel and name, over the table's
+	Threads  int                      // host threads that convert weights; 0: 1
+	Progress func(done, total uint64) // bytes of weights uploaded; called from one goroutine
+	Profile  bool                     // time every dispatch
+	// CheckFinite computes each step twice: first operation by operation, looking at every result, so that the first
+	// NaN or infinity is reported by operation and layer. Much slower.
+	CheckFinite bool
+	Disable     func(kernel string) bool     // kernels whose variants above tier 0 must not be used; nil: none
+	Tune        map[string]map[string]uint32 // specialization constants by kernel and name, over the table's
 }
 
 // Executor runs the steps of one model on one device. It is not safe for concurrent use.

@@ -2,10 +2,12 @@ package vkexec
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/qwenvk/qwenvk/internal/testkit"
@@ -361,5 +363,26 @@ func TestBatch(t *testing.T) {
 		if batch, err = both.Next(ctx, 2, NoHistory); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestCheckFinite poisons a norm weight of the second layer and wants the operation that meets it named.
+func TestCheckFinite(t *testing.T) {
+	e := tiny(t, "qwen3-dense-tied", unmasked, Options{Context: 64, CheckFinite: true})
+	mapPages(e)
+	run(t, e, []int32{1, 2, 3}, 0, TailGreedy)
+	rec := e.dev.NewRecorder()
+	rec.Fill(e.weights.vectors["blk.1.ffn_norm.weight"], 0x7fc00000)
+	if err := e.runOnce(context.Background(), rec); err != nil {
+		t.Fatal(err)
+	}
+	_, err := e.Run(context.Background(), Step{IDs: []int32{4}, Seqs: []Seq{{Rows: 1, Start: 3}}}, TailGreedy, NoHistory)
+	if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), "blk.1.ffn_norm") {
+		t.Errorf("a NaN in blk.1.ffn_norm: %v", err)
+	}
+	e.options.CheckFinite = false
+	_, err = e.Run(context.Background(), Step{IDs: []int32{4}, Seqs: []Seq{{Rows: 1, Start: 3}}}, TailGreedy, NoHistory)
+	if !errors.Is(err, ErrNotFinite) {
+		t.Errorf("without looking: %v", err)
 	}
 }

@@ -135,12 +135,12 @@ func (e *Executor) evict() error {
 	return nil
 }
 
-// record lowers the graph for one key and records the commands.
-func (e *Executor) record(ctx context.Context, key planKey) (*Plan, error) {
+// lowered lowers the graph for one key.
+func (e *Executor) lowered(ctx context.Context, key planKey) (*lowering, []*vk.Pipeline, error) {
 	g := e.compiled(key)
 	arena := graph.PlanArena(g, key.rows, key.seqs)
 	if uint64(arena.Bytes) > e.arena.Size() {
-		return nil, fmt.Errorf("BUG: vkexec: plan of %d rows needs an arena of %d bytes, there are %d", key.rows, arena.Bytes, e.arena.Size())
+		return nil, nil, fmt.Errorf("BUG: vkexec: plan of %d rows needs an arena of %d bytes, there are %d", key.rows, arena.Bytes, e.arena.Size())
 	}
 	l := &lowering{e: e, key: key, g: g, arena: arena}
 	if key.history == CountAndPenalise {
@@ -153,13 +153,18 @@ func (e *Executor) record(ctx context.Context, key planKey) (*Plan, error) {
 	l.node = -1
 	l.tail()
 	if l.err != nil {
-		return nil, l.err
+		return nil, nil, l.err
 	}
 	pipelines, err := e.pipelinesFor(ctx, l.dispatches)
+	return l, pipelines, err
+}
+
+// record lowers the graph for one key and records the commands.
+func (e *Executor) record(ctx context.Context, key planKey) (*Plan, error) {
+	l, pipelines, err := e.lowered(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-
 	var t tracker
 	rec := e.dev.NewRecorder()
 	order := func(accesses []access) {
@@ -169,15 +174,11 @@ func (e *Executor) record(ctx context.Context, key planKey) (*Plan, error) {
 	}
 	if key.upload {
 		order([]access{{e.stepRange(), vk.TransferWrite}})
-		rec.Copy(e.stepRange(), vk.Range{Buffer: e.stepHost, Size: e.stepHost.Size()})
+		rec.Copy(e.stepRange(), whole(e.stepHost))
 	}
-	p := &Plan{key: key, graph: g, arena: arena}
+	p := &Plan{key: key, graph: l.g, arena: l.arena}
 	for i, d := range l.dispatches {
-		accesses := make([]access, len(d.bindings))
-		ranges := make([]vk.Range, len(d.bindings))
-		for j, b := range d.bindings {
-			accesses[j], ranges[j] = access{b.Range, b.kind}, b.Range
-		}
+		accesses, ranges := d.accesses()
 		order(accesses)
 		if e.options.Profile {
 			rec.Timestamp(i)
@@ -193,6 +194,15 @@ func (e *Executor) record(ctx context.Context, key planKey) (*Plan, error) {
 	}
 	p.commands, err = rec.Finish(fmt.Sprintf("%d rows, %d sequences", key.rows, key.seqs))
 	return p, err
+}
+
+// accesses splits the bindings into what the tracker and what the recorder wants.
+func (d dispatch) accesses() ([]access, []vk.Range) {
+	accesses, ranges := make([]access, len(d.bindings)), make([]vk.Range, len(d.bindings))
+	for i, b := range d.bindings {
+		accesses[i], ranges[i] = access{b.Range, b.kind}, b.Range
+	}
+	return accesses, ranges
 }
 
 // compiled returns the form of the graph that the key runs.

@@ -90,6 +90,11 @@ func (e *Executor) Next(ctx context.Context, seqs int, h History) (*Result, erro
 }
 
 func (e *Executor) run(ctx context.Context, key planKey) (*Result, error) {
+	if e.options.CheckFinite {
+		if err := e.checkFinite(ctx, key); err != nil {
+			return nil, err
+		}
+	}
 	p, err := e.plan(ctx, key)
 	if err != nil {
 		return nil, err
