@@ -1,0 +1,169 @@
+package qwenvk_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/qwenvk/qwenvk"
+	"github.com/qwenvk/qwenvk/chat"
+	"github.com/qwenvk/qwenvk/demo"
+	"github.com/qwenvk/qwenvk/sampler"
+	"github.com/qwenvk/qwenvk/tokenizer"
+)
+
+// TestMain leaves the examples out where there is no Vulkan device and none was promised: an example cannot skip itself.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if os.Getenv("CI") == "" && os.Getenv("QWENVK_TEST_DEVICE") == "" {
+		_, err := qwenvk.ListDevices(qwenvk.Options{})
+		if errors.Is(err, qwenvk.ErrNoLoader) || errors.Is(err, qwenvk.ErrNoDevice) {
+			fmt.Fprintln(os.Stderr, "the examples need a Vulkan device and are skipped:", err)
+			_ = flag.Set("test.skip", "^Example")
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// The demo model serves the examples because it is always there. A program of yours calls rt.Load with a path instead.
+func loadDemo(ctx context.Context) (*qwenvk.Runtime, *qwenvk.Model, error) {
+	rt, err := qwenvk.Open(qwenvk.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	model, err := rt.LoadGGUF(ctx, demo.Name, demo.GGUF(), qwenvk.LoadOptions{})
+	if err != nil {
+		return nil, nil, errors.Join(err, rt.Close())
+	}
+	return rt, model, nil
+}
+
+// Open takes the best device of the machine, and says which one that is.
+func ExampleOpen() {
+	rt, err := qwenvk.Open(qwenvk.Options{})
+	switch {
+	case errors.Is(err, qwenvk.ErrNoLoader):
+		fmt.Println("install libvulkan1 and a driver")
+		return
+	case errors.Is(err, qwenvk.ErrNoDevice):
+		fmt.Println("there is no device that Vulkan knows")
+		return
+	case err != nil:
+		fmt.Println(err)
+		return
+	}
+	defer rt.Close()
+	device := rt.Device()
+	fmt.Println("a device was found:", device.Name != "" && device.MemoryBytes > 0)
+	// Output: a device was found: true
+}
+
+// Load reads a GGUF file or a folder in Hugging Face layout. What is wrong with it is told apart by errors.Is.
+func ExampleRuntime_Load() {
+	rt, err := qwenvk.Open(qwenvk.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer rt.Close()
+	model, err := rt.Load(context.Background(), "testdata/demo-model/qwenvk-demo", qwenvk.LoadOptions{
+		Quant: "int8", // linear layers in 8 bits, with one scale for 32 weights
+	})
+	switch {
+	case errors.Is(err, qwenvk.ErrNotFound):
+		fmt.Println("no such model")
+		return
+	case errors.Is(err, qwenvk.ErrOutOfMemory):
+		fmt.Println("too large for this device:", err)
+		return
+	case err != nil:
+		fmt.Println(err)
+		return
+	}
+	defer model.Close()
+	info := model.Info()
+	fmt.Printf("%s: %d layers, context %d\n", info.Architecture, info.Layers, info.Context)
+	// Output: qwen3: 4 layers, context 512
+}
+
+// A chat remembers: of the second prompt only what is new is computed.
+func ExampleModel_NewChat() {
+	ctx := context.Background()
+	rt, model, err := loadDemo(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer rt.Close()
+	defer model.Close()
+	c, err := model.NewChat(qwenvk.ChatOptions{
+		Think:    chat.ThinkOff,
+		Sampling: &sampler.Params{}, // temperature 0: always the likeliest token
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	for _, question := range []string{"I want to know what BF16 is.", "Please reverse: fox bird ball"} {
+		for delta, err := range c.Send(ctx, question) {
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			fmt.Print(delta.Text)
+		}
+		fmt.Println()
+	}
+	fmt.Println("tokens not computed again:", c.Result().Usage.CachedTokens > 0)
+	// Output:
+	// BF16 is a 16-bit float with the exponent range of a 32-bit float.
+	// ball bird fox
+	// tokens not computed again: true
+}
+
+// Generate works on token ids, below templates and messages. Leaving the loop ends the answer.
+func ExampleSession_Generate() {
+	ctx := context.Background()
+	rt, model, err := loadDemo(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer rt.Close()
+	defer model.Close()
+	session, err := model.NewSession()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer session.Close()
+	prompt := "<|im_start|>user\nWhat is 17 + 25?<|im_end|>\n<|im_start|>assistant\n"
+	ids, err := model.Tokenizer().Encode(prompt, tokenizer.EncodeOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var answer strings.Builder
+	for token, err := range session.Generate(ctx, ids, qwenvk.GenerateOptions{MaxTokens: 100}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		answer.WriteString(token.Text)
+	}
+	fmt.Println(answer.String())
+	fmt.Println(session.Result().FinishReason)
+	// Output:
+	// <think>
+	// 7+5=12, write 2, carry 1
+	// 1+2+1=4
+	// </think>
+	//
+	// 17+25=42
+	// stop
+}
