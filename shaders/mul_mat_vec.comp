@@ -1,8 +1,10 @@
 #version 450
 // mul_mat_vec: y[n, row] = Σ_k W[row, k]·x[n, k] for 1 to 8 columns n, then the epilogue.
 //
-// Work: a workgroup computes ROWS rows for all columns; its invocations share the units of K, and each weight is loaded
-// once for all columns. Grid: ceil(Rows/ROWS) groups folded into x and y (neither may exceed 65535).
+// Work: a workgroup computes ROWS rows for all columns. LANES invocations form a team that shares the units of K; the
+// LOCAL_SIZE/LANES teams share the rows. Each weight is loaded once for all columns. Cards take one team, whose loads
+// are neighbours; short rows take several, so that no lane idles; with LANES 1 all read x at one address, which is what
+// a CPU broadcasts best. Grid: ceil(Rows/ROWS) groups folded into x and y (neither may exceed 65535).
 // With NORM, x is RMS-normed on the way: every workgroup sums x² beside its products and scales its results, which costs
 // less than the dispatch and the barrier of a norm of its own.
 //
@@ -18,74 +20,84 @@ layout(constant_id = 3) const uint GROUP = 32;
 layout(constant_id = 4) const uint ZERO = 0;
 layout(constant_id = 5) const uint EPILOGUE = 0;
 layout(constant_id = 6) const uint NORM = 0;
+layout(constant_id = 7) const uint LANES = 64; // a power of two, a divisor of LOCAL_SIZE
 
 #include "weights.glsl"
 #include "mul_mat.glsl"
 
 layout(std430, binding = 7) readonly buffer NormWeight { vec4 norm_weight[]; }; // [K/4]
 
-const uint SUMS = ROWS + NORM; // per column; the last one is Σx² when NORM is 1
+const uint TEAMS = LOCAL_SIZE / LANES;
+const uint OWN = ROWS / TEAMS;   // rows of a team
+const uint SUMS = OWN + NORM;    // what a team sums per column; the last is Σx² when NORM is 1
 
-shared float sums[SUMS * COLS];
+shared float sums[TEAMS * SUMS * COLS]; // [column][team][sum]
 #ifdef SUBGROUPS
-shared float partial[SUMS * 64]; // [sum][subgroup]
+const bool BY_SUBGROUPS = TEAMS == 1;
 #else
-shared float partial[SUMS * LOCAL_SIZE]; // [sum][invocation]
+const bool BY_SUBGROUPS = false;
 #endif
+shared float partial[SUMS * (BY_SUBGROUPS ? 64 : LOCAL_SIZE)]; // [sum][subgroup], or [sum][invocation]
 
 float dot4(vec4 a, vec4 b, float sum) {
     return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
 }
 
-// reduce leaves the sums of one column over the workgroup in sums[c·SUMS...].
+// reduce leaves the sums of one column over each team in sums.
 void reduce(uint c, float value[SUMS]) {
     uint t = gl_LocalInvocationIndex;
+    uint to = (c * TEAMS + t / LANES) * SUMS;
+    if (LANES == 1) {
+        [[unroll]] for (uint i = 0; i < SUMS; i++) {
+            sums[to + i] = value[i];
+        }
+        return;
+    }
 #ifdef SUBGROUPS
-    [[unroll]] for (uint i = 0; i < SUMS; i++) {
-        float sum = subgroupAdd(value[i]);
-        if (subgroupElect()) {
-            if (gl_NumSubgroups == 1u) {
-                sums[c * SUMS + i] = sum;
-            } else {
+    if (BY_SUBGROUPS) {
+        [[unroll]] for (uint i = 0; i < SUMS; i++) {
+            float sum = subgroupAdd(value[i]);
+            if (subgroupElect()) {
                 partial[i * 64 + gl_SubgroupID] = sum;
             }
         }
-    }
-    if (gl_NumSubgroups > 1u) {
         barrier();
         for (uint i = t; i < SUMS; i += LOCAL_SIZE) {
             float sum = partial[i * 64];
             for (uint s = 1; s < gl_NumSubgroups; s++) {
                 sum += partial[i * 64 + s];
             }
-            sums[c * SUMS + i] = sum;
+            sums[to + i] = sum;
         }
+        barrier();
+        return;
     }
-#else
+#endif
+    uint lane = t % LANES;
     [[unroll]] for (uint i = 0; i < SUMS; i++) {
         partial[i * LOCAL_SIZE + t] = value[i];
     }
-    for (uint half_size = LOCAL_SIZE / 2; half_size > 0; half_size /= 2) {
+    for (uint half_size = LANES / 2; half_size > 0; half_size /= 2) {
         barrier();
-        if (t < half_size) {
+        if (lane < half_size) {
             [[unroll]] for (uint i = 0; i < SUMS; i++) {
                 partial[i * LOCAL_SIZE + t] += partial[i * LOCAL_SIZE + t + half_size];
             }
         }
     }
     barrier();
-    for (uint i = t; i < SUMS; i += LOCAL_SIZE) {
-        sums[c * SUMS + i] = partial[i * LOCAL_SIZE];
+    for (uint i = lane; i < SUMS; i += LANES) {
+        sums[to + i] = partial[i * LOCAL_SIZE + t - lane];
     }
-#endif
     barrier();
 }
 
 void main() {
-    uint first = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * ROWS;
-    if (first >= push.Rows) {
+    uint tile = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * ROWS;
+    if (tile >= push.Rows) {
         return;
     }
+    uint first = tile + gl_LocalInvocationIndex / LANES * OWN;
 
     float acc[COLS][SUMS];
     [[unroll]] for (uint c = 0; c < COLS; c++) {
@@ -94,25 +106,25 @@ void main() {
         }
     }
 
-    for (uint unit = gl_LocalInvocationIndex; unit < push.K / UNIT; unit += LOCAL_SIZE) {
-        Packed packed[ROWS];
-        [[unroll]] for (uint r = 0; r < ROWS; r++) {
+    for (uint unit = gl_LocalInvocationIndex % LANES; unit < push.K / UNIT; unit += LANES) {
+        Packed packed[OWN];
+        [[unroll]] for (uint r = 0; r < OWN; r++) {
             packed[r] = fetch(min(first + r, push.Rows - 1), unit, push.K);
         }
         [[unroll]] for (uint sub = 0; sub < SUBS; sub++) {
-            float products[COLS][ROWS]; // Σ q·x
+            float products[COLS][OWN]; // Σ q·x
             float xs[COLS];             // Σ x, for the zero point
             [[unroll]] for (uint c = 0; c < COLS; c++) {
                 xs[c] = 0.0;
-                [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                [[unroll]] for (uint r = 0; r < OWN; r++) {
                     products[c][r] = 0.0;
                 }
             }
             [[unroll]] for (uint j = 0; j < UNIT / 4 / SUBS; j++) {
                 uint i = sub * (UNIT / 4 / SUBS) + j;
                 uint at = unit * (UNIT / 4) + i;
-                vec4 w[ROWS];
-                [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                vec4 w[OWN];
+                [[unroll]] for (uint r = 0; r < OWN; r++) {
                     w[r] = quad(packed[r], i);
                 }
                 [[unroll]] for (uint c = 0; c < COLS; c++) {
@@ -124,13 +136,13 @@ void main() {
                     if (HAS_ZERO) {
                         xs[c] += (v.x + v.y) + (v.z + v.w);
                     }
-                    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                    [[unroll]] for (uint r = 0; r < OWN; r++) {
                         products[c][r] = dot4(w[r], v, products[c][r]);
                     }
                 }
             }
             [[unroll]] for (uint c = 0; c < COLS; c++) {
-                [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                [[unroll]] for (uint r = 0; r < OWN; r++) {
 #if QUANTISED
                     float product = products[c][r];
                     if (HAS_ZERO) {
@@ -148,22 +160,25 @@ void main() {
     [[unroll]] for (uint c = 0; c < COLS; c++) {
         reduce(c, acc[c]);
     }
+    barrier();
 
     const uint outputs = EPILOGUE == SWIGLU ? ROWS / 2 : ROWS;
     for (uint i = gl_LocalInvocationIndex; i < outputs * COLS; i += LOCAL_SIZE) {
         uint n = i / outputs;
         uint r = EPILOGUE == SWIGLU ? i % outputs * 2 : i % outputs;
-        if (n >= push.N || first + r >= push.Rows) {
+        uint from = (n * TEAMS + r / OWN) * SUMS;
+        if (n >= push.N || tile + r >= push.Rows) {
             continue;
         }
         float factor = 1.0;
         if (NORM != 0) {
-            factor = inversesqrt(sums[n * SUMS + ROWS] / float(push.K) + push.Eps);
+            factor = inversesqrt(sums[from + OWN] / float(push.K) + push.Eps);
         }
+        float sum = factor * sums[from + r % OWN];
         if (EPILOGUE == SWIGLU) {
-            store_swiglu(n, first + r, factor * sums[n * SUMS + r], factor * sums[n * SUMS + r + 1]);
+            store_swiglu(n, tile + r, sum, factor * sums[from + r % OWN + 1]);
         } else {
-            store(n, first + r, factor * sums[n * SUMS + r]);
+            store(n, tile + r, sum);
         }
     }
 }

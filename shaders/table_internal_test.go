@@ -187,6 +187,9 @@ func checkTuning(t *testing.T, m Module, s *spirv.Module, tuning, shape map[stri
 	if shared > limit {
 		t.Fatalf("%s: %v takes %d bytes of shared memory, allowed are %d", m.File, tuning, shared, limit)
 	}
+	if m.Kernel == "mul_mat_vec" && tuning["ROWS"]*tuning["LANES"]%(2*tuning["LOCAL_SIZE"]) != 0 {
+		t.Fatalf("%s: %v does not give each team an even number of rows", m.File, tuning)
+	}
 	if m.Kernel == "mul_mat" && tuning["LOCAL_SIZE"] != tuning["BM"]/tuning["TM"]*(tuning["BN"]/tuning["TN"]) {
 		t.Fatalf("%s: %v does not cover its tile", m.File, tuning)
 	}
