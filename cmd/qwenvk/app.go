@@ -36,7 +36,7 @@ func wrongUse(c *cli.Context, err error, _ bool) error {
 	message := err.Error()
 	for _, f := range c.Command.Flags {
 		for _, name := range f.Names() {
-			if strings.Contains(message, "flag -"+name+":") || strings.Contains(message, "flag "+name+":") {
+			if strings.Contains(message, " -"+name+":") || strings.Contains(message, "flag "+name+":") {
 				return usageError("--%s takes %s, not %s; see qwenvk %s --help", f.Names()[0], valueKind(f), quotedPart(message), c.Command.Name)
 			}
 		}

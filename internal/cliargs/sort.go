@@ -32,6 +32,9 @@ func (t Table) Sort(words []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if slices.Contains(flags, "--help") { // of the command, whatever else stands there
+		return []string{name, "--help"}, nil
+	}
 	sorted := append([]string{name}, flags...)
 	sorted = append(sorted, "--")
 	return append(sorted, arguments...), nil

@@ -76,9 +76,9 @@ func TestSort(t *testing.T) {
 		{"run demo --", "run|--|demo"},
 		// The last of several counts, whatever it is called.
 		{"run demo -p a --prompt b", "run|--prompt=a|--prompt=b|--|demo"},
-		{"run --help", "run|--help|--"},
-		{"run demo -h", "run|--help|--|demo"},
-		{"--help run", "run|--help|--"},
+		{"run --help", "run|--help"},
+		{"run demo -h", "run|--help"},
+		{"--help run", "run|--help"},
 		// Arguments that are called like commands or flags are arguments.
 		{"run help", "run|--|help"},
 		{"run run stats", "run|--|run|stats"},
