@@ -27,6 +27,7 @@ type Parser struct {
 	state parserState
 	held  string // text whose meaning is not known yet
 	skip  bool   // newlines at the beginning of what follows are part of a tag
+	gap   string // whitespace before a <tool_call>, which goes with it
 	calls int
 	out   []Delta
 }
@@ -102,7 +103,9 @@ func (p *Parser) start(end bool) bool {
 // until emits what stands before a tag and, at the tag, goes over to the next state.
 func (p *Parser) until(tag string, end bool, emit func(string), next parserState) bool {
 	if at := strings.Index(p.held, tag); at >= 0 {
-		emit(strings.TrimRight(p.held[:at], " \t\r\n"))
+		before := strings.TrimRight(p.held[:at], " \t\r\n")
+		emit(before)
+		p.gap = p.held[len(before):at]
 		p.held, p.state = p.held[at+len(tag):], next
 		p.skip = next == inText
 		return true
@@ -146,18 +149,18 @@ func (p *Parser) call(end bool) bool {
 	if !closed && !end {
 		return false
 	}
-	if call, ok := parseCall(body); ok {
+	call, ok := parseCall(body)
+	switch {
+	case ok:
 		p.calls++
 		call.ID = fmt.Sprintf("call_%d", p.calls)
 		p.out = append(p.out, Delta{ToolCall: call})
-	} else {
-		tail := ""
-		if closed {
-			tail = callClose
-		}
-		p.text(callOpen + body + tail)
+	case closed:
+		p.text(p.gap + callOpen + body + callClose)
+	default:
+		p.text(p.gap + callOpen + body)
 	}
-	p.held, p.state, p.skip = rest, inText, closed
+	p.held, p.state, p.skip = rest, inText, ok && closed
 	return rest != ""
 }
 
@@ -169,6 +172,9 @@ func parseCall(body string) (*ToolCall, bool) {
 	}
 	if err := json.Unmarshal([]byte(body), &call); err != nil || call.Name == "" {
 		return nil, false
+	}
+	if call.Arguments == nil || string(call.Arguments) == "null" {
+		call.Arguments = json.RawMessage("{}")
 	}
 	return &ToolCall{Name: call.Name, Arguments: call.Arguments}, true
 }

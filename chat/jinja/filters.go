@@ -24,7 +24,7 @@ func init() {
 		// Text.
 		"string": func(r *run, v any, a args) (any, error) { return r.str(v) },
 		"trim":   viaMethod("strip"), "upper": viaMethod("upper"), "lower": viaMethod("lower"),
-		"title": viaMethod("title"), "capitalize": viaMethod("capitalize"), "replace": viaMethod("replace"),
+		"title": titleFilter, "capitalize": viaMethod("capitalize"), "replace": viaMethod("replace"),
 		"center": centered, "indent": indent, "truncate": truncate, "wordcount": wordCount,
 		"format": func(r *run, v any, a args) (any, error) {
 			s, err := r.str(v)
@@ -132,6 +132,24 @@ func viaMethod(name string) filterFunc {
 		}
 		return stringMethods[name](r, s, a)
 	}
+}
+
+// titleFilter makes the first character of each word upper case and the others lower case. Unlike for str.title an
+// apostrophe is inside a word.
+func titleFilter(r *run, v any, _ args) (any, error) {
+	s, err := r.str(v)
+	if err != nil {
+		return nil, err
+	}
+	inWord := false
+	return strings.Map(func(c rune) rune {
+		first := !inWord
+		inWord = !unicode.IsSpace(c) && !strings.ContainsRune("-({[<", c)
+		if first {
+			return unicode.ToUpper(c)
+		}
+		return unicode.ToLower(c)
+	}, s), r.alloc(2 * len(s))
 }
 
 func asText(r *run, v any, _ args) (any, error) { return r.str(v) }
@@ -285,7 +303,13 @@ func toInt(r *run, v any, a args) (any, error) {
 		if base < 0 || base > 36 || base == 1 {
 			return fallback, nil
 		}
-		if i, err := strconv.ParseInt(strings.TrimPrefix(s, "+"), int(base), 64); err == nil {
+		digits := strings.TrimPrefix(s, "+")
+		for prefix, of := range map[string]int64{"0x": 16, "0o": 8, "0b": 2} {
+			if base == of && strings.HasPrefix(strings.ToLower(digits), prefix) {
+				digits = digits[2:]
+			}
+		}
+		if i, err := strconv.ParseInt(digits, int(base), 64); err == nil {
 			return i, nil
 		}
 		if f, err := strconv.ParseFloat(s, 64); err == nil {
@@ -358,11 +382,19 @@ func round(_ *run, v any, a args) (any, error) {
 	if precision > 15 || precision < -300 {
 		return f, nil
 	}
+	_, whole := asInt(v)
+	if whole && method == "common" && precision >= 0 {
+		return v, nil
+	}
 	if method == "common" && precision > 0 { // decimal rounding of the exact value, as Python's round
 		return strconv.ParseFloat(strconv.FormatFloat(f, 'f', int(precision), 64), 64)
 	}
 	scale := math.Pow(10, float64(precision))
-	return rounding(f*scale) / scale, nil
+	rounded := rounding(f*scale) / scale
+	if whole && method == "common" {
+		return int64(rounded), nil
+	}
+	return rounded, nil
 }
 
 // otherwise is |default: for undefined values, with its second argument for all that are false.

@@ -59,11 +59,14 @@ var stringMethods = map[string]stringMethod{
 	}),
 	"join":    join,
 	"replace": replace,
-	"ljust":   padder("ljust", func(gap int) (int, int) { return 0, gap }),
-	"rjust":   padder("rjust", func(gap int) (int, int) { return gap, 0 }),
-	"center":  padder("center", func(gap int) (int, int) { return gap / 2, gap - gap/2 }),
-	"zfill":   zeroFill,
-	"format":  func(r *run, s string, a args) (any, error) { return r.format(s, a) },
+	"ljust":   padder("ljust", func(gap, _ int) (int, int) { return 0, gap }),
+	"rjust":   padder("rjust", func(gap, _ int) (int, int) { return gap, 0 }),
+	"center": padder("center", func(gap, width int) (int, int) {
+		before := gap/2 + gap&width&1 // where the odd one goes depends on the width, in Python
+		return before, gap - before
+	}),
+	"zfill":  zeroFill,
+	"format": func(r *run, s string, a args) (any, error) { return r.format(s, a) },
 }
 
 // stripper removes characters, whitespace if none are named, from the ends.
@@ -439,8 +442,9 @@ func replace(r *run, s string, a args) (any, error) {
 	return strings.Replace(s, old, with, int(limit)), nil
 }
 
-// padder widens a text to a width in characters; split says how much of the gap comes before and behind it.
-func padder(name string, split func(gap int) (int, int)) stringMethod {
+// padder widens a text to a width in characters; split says how much of the gap comes
+// before and behind it.
+func padder(name string, split func(gap, width int) (int, int)) stringMethod {
 	return func(r *run, s string, a args) (any, error) {
 		bound, err := a.bind(name, "width", "fillchar?")
 		if err != nil {
@@ -457,7 +461,7 @@ func padder(name string, split func(gap int) (int, int)) stringMethod {
 		if err != nil {
 			return nil, err
 		}
-		before, behind := split(gap)
+		before, behind := split(gap, gap+utf8.RuneCountInString(s))
 		return strings.Repeat(fill, before) + s + strings.Repeat(fill, behind), nil
 	}
 }
