@@ -50,12 +50,8 @@ func describeModel(c *loader.Checkpoint, m *model.Model) Info {
 			most, info.Type = t.Bytes, t.Type
 		}
 	}
-	for _, n := range graph.Compile(m.Graph, graph.Options{Output: graph.LastLogits, OneRowEach: true}).Nodes {
-		if n.Op == graph.OpMatMul {
-			info.FLOPsPerToken += 2 * int64(n.Pack.Rows()) * int64(n.Pack.Cols())
-			info.BytesPerToken += int64(n.Pack.Rows()) * int64(n.Pack.Layout().RowBytes(n.Pack.Cols()))
-		}
-	}
+	cost := graph.Compile(m.Graph, graph.Options{Output: graph.LastLogits, OneRowEach: true}).Cost()
+	info.FLOPsPerToken, info.BytesPerToken = cost.FLOPs, cost.WeightBytes
 	return info
 }
 
@@ -97,8 +93,9 @@ func inspect(c *loader.Checkpoint, o LoadOptions) (i *Inspection, err error) {
 	return &Inspection{Info: describeModel(c, m), graph: m.Graph}, nil
 }
 
-// WriteGraph writes the compiled graph of a decode step as "text", "dot" (Graphviz) or "json".
+// WriteGraph writes the compiled graph of a decode step as "text", "dot" (Graphviz) or "json", with the dispatches and
+// barriers that a card takes for it; software devices keep the norms apart.
 func (i *Inspection) WriteGraph(w io.Writer, format string) error {
-	g := graph.Compile(i.graph, graph.Options{Output: graph.LastLogits, OneRowEach: true})
-	return g.Print(w, format, nil)
+	g := graph.Compile(i.graph, graph.Options{Output: graph.LastLogits, OneRowEach: true, FuseNorm: true})
+	return g.Print(w, format, vkexec.Annotate(g, min(i.Info.TrainedContext, defaultContext)))
 }

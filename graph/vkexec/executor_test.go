@@ -301,6 +301,12 @@ func TestDispatchCounts(t *testing.T) {
 		if got := after.Barriers - before.Barriers; got != want { // one in front of each but the first, one for the host
 			t.Errorf("splits %d, fused norms %v: %d barriers per token, want %d", c.o.Splits, c.o.FuseNorm, got, want)
 		}
+		if c.o.Splits == 1 {
+			a := Annotate(e.compiled(planKey{rows: 1, seqs: 1, widest: 1, tail: TailGreedy}), 64)
+			if uint64(a.Total.Dispatches) != want || uint64(a.Total.Barriers) != want {
+				t.Errorf("without a device %d dispatches and %d barriers are counted, want %d of each", a.Total.Dispatches, a.Total.Barriers, want)
+			}
+		}
 		if got := after.Submits - before.Submits; got != 1 {
 			t.Errorf("%d submits per token, want 1", got)
 		}
