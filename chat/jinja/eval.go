@@ -531,6 +531,13 @@ func (r *run) slice(x *slice, s *scope) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	switch v := v.(type) {
+	case *List, string:
+	case Undefined:
+		return nil, v.err()
+	default:
+		return nil, fault("a value of type %s cannot be sliced", typeName(v))
+	}
 	var bounds [3]*int64
 	for i, part := range []expr{x.from, x.to, x.step} {
 		if part == nil {
@@ -548,22 +555,23 @@ func (r *run) slice(x *slice, s *scope) (any, error) {
 			bounds[i] = &n
 		}
 	}
-	switch v := v.(type) {
-	case *List:
-		picked, err := sliced(v.items, bounds)
+	if l, ok := v.(*List); ok {
+		picked, err := sliced(l.items, bounds)
 		if err != nil {
 			return nil, err
 		}
-		return &List{picked, v.tuple}, r.alloc(len(picked) * bytesPerValue)
-	case string:
-		runes, err := r.runes(v)
-		if err != nil {
-			return nil, err
-		}
-		picked, err := sliced(runes, bounds)
-		return string(picked), err
+		return &List{picked, l.tuple}, r.alloc(len(picked) * bytesPerValue)
 	}
-	return nil, badOperand("[:]", v)
+	text, err := r.str(v)
+	if err != nil {
+		return nil, err
+	}
+	runes, err := r.runes(text)
+	if err != nil {
+		return nil, err
+	}
+	picked, err := sliced(runes, bounds)
+	return string(picked), err
 }
 
 // sliced is items[from:to:step] with Python's rules; nil bounds are not given.

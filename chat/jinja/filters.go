@@ -315,6 +315,8 @@ func toInt(r *run, v any, a args) (any, error) {
 		if f, err := strconv.ParseFloat(s, 64); err == nil {
 			return wholePart(f, fallback), nil
 		}
+	case Undefined:
+		return nil, v.err()
 	}
 	return fallback, nil
 }
@@ -323,7 +325,11 @@ func wholePart(f float64, fallback any) any {
 	if math.Abs(f) < 1<<63 {
 		return int64(f)
 	}
-	return fallback
+	if math.IsInf(f, 0) || math.IsNaN(f) {
+		return fallback
+	}
+	n, _ := big.NewFloat(f).Int(nil)
+	return n
 }
 
 func toFloat(_ *run, v any, a args) (any, error) {
@@ -334,10 +340,13 @@ func toFloat(_ *run, v any, a args) (any, error) {
 	if f, ok := asFloat(v); ok {
 		return f, nil
 	}
-	if s, ok := v.(string); ok {
-		if f, err := strconv.ParseFloat(strings.TrimSpace(s), 64); err == nil {
+	switch v := v.(type) {
+	case string:
+		if f, err := strconv.ParseFloat(strings.TrimSpace(v), 64); err == nil {
 			return f, nil
 		}
+	case Undefined:
+		return nil, v.err()
 	}
 	if _, missing := bound[0].(absent); missing {
 		return 0.0, nil
@@ -382,9 +391,9 @@ func round(_ *run, v any, a args) (any, error) {
 	if precision > 15 || precision < -300 {
 		return f, nil
 	}
-	_, whole := asInt(v)
+	i, whole := asInt(v)
 	if whole && method == "common" && precision >= 0 {
-		return v, nil
+		return i, nil
 	}
 	if method == "common" && precision > 0 { // decimal rounding of the exact value, as Python's round
 		return strconv.ParseFloat(strconv.FormatFloat(f, 'f', int(precision), 64), 64)
@@ -424,6 +433,9 @@ func attrFilter(r *run, v any, a args) (any, error) {
 	name, err := text("attr", "name", bound[0])
 	if err != nil {
 		return nil, err
+	}
+	if u, ok := v.(Undefined); ok {
+		return nil, u.err()
 	}
 	if found, ok := r.member(v, name); ok {
 		return found, nil

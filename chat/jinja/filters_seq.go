@@ -400,6 +400,9 @@ func columns(r *run, v any, a args) (any, error) {
 
 // mapFilter follows an attribute, or applies a filter, to every item.
 func mapFilter(r *run, v any, a args) (any, error) {
+	if !truth(v) {
+		return &List{}, nil
+	}
 	if len(a.positional) == 0 {
 		bound, err := a.bind("map", "attribute", "default?")
 		if err != nil {
@@ -482,11 +485,14 @@ func selector(want, attribute bool) filterFunc {
 			}
 			a.positional = a.positional[1:]
 		}
+		out := &List{}
+		if !truth(v) {
+			return out, nil
+		}
 		items, err := r.iterate(v)
 		if err != nil {
 			return nil, err
 		}
-		out := &List{}
 		for _, item := range items {
 			x, err := follow(item)
 			if err != nil {

@@ -125,7 +125,8 @@ func (r *run) percent(s string, values any) (any, error) {
 			return nil, err
 		}
 	}
-	if _, ok := values.(*Dict); !ok && used < len(list) {
+	l, isList := values.(*List)
+	if _, isDict := values.(*Dict); !isDict && (!isList || l.tuple) && used < len(list) { // Python lets lists pass, too
 		return nil, fault("there are more values than conversions")
 	}
 	return b.String(), nil

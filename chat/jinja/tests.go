@@ -28,8 +28,8 @@ var tests = map[string]testFunc{
 	"lower":     caseTest("lower", unicode.IsUpper, unicode.IsLower),
 	"upper":     caseTest("upper", unicode.IsLower, unicode.IsUpper),
 
-	"odd":         remainderTest("odd", 1),
-	"even":        remainderTest("even", 0),
+	"odd":         remainderTest(1),
+	"even":        remainderTest(0),
 	"divisibleby": divisibleBy,
 	"sameas":      sameAs,
 	"in":          inTest,
@@ -86,29 +86,26 @@ func caseTest(name string, other, this func(rune) bool) testFunc {
 	}
 }
 
-func remainderTest(name string, want int64) testFunc {
-	return func(_ *run, v any, _ args) (any, error) {
-		n, err := integer("the test '"+name+"'", "value", v, 0)
-		return n&1 == want, err
+func remainderTest(want int64) testFunc {
+	return func(r *run, v any, _ args) (any, error) {
+		rest, err := r.arithmetic("%", v, int64(2))
+		if err != nil {
+			return nil, err
+		}
+		return r.equal(rest, want)
 	}
 }
 
-func divisibleBy(_ *run, v any, a args) (any, error) {
+func divisibleBy(r *run, v any, a args) (any, error) {
 	bound, err := a.bind("the test 'divisibleby'", "num")
 	if err != nil {
 		return nil, err
 	}
-	rest, err := integersOf("%", v, bound[0])
-	return rest == int64(0), err
-}
-
-func integersOf(op string, a, b any) (any, error) {
-	i, ok := asInt(a)
-	j, ok2 := asInt(b)
-	if !ok || !ok2 {
-		return nil, badOperand(op, a, b)
+	rest, err := r.arithmetic("%", v, bound[0])
+	if err != nil {
+		return nil, err
 	}
-	return integers(op, i, j)
+	return r.equal(rest, int64(0))
 }
 
 // sameAs is Python's "is", for the values where templates use it: None, True and False.
