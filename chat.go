@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"strings"
 
 	"github.com/qwenvk/qwenvk/chat"
@@ -149,10 +150,19 @@ func (c *Chat) answer(ctx context.Context, yield func(Delta, error) bool) error 
 	return nil
 }
 
-// Render renders messages with the model's chat template.
+// Render renders messages with the model's chat template. Templates are given the texts of the model's special tokens
+// (bos_token, eos_token, pad_token, unk_token), as transformers gives them, unless o.Vars has them.
 func (m *Model) Render(ctx context.Context, o chat.RenderOptions) (string, error) {
 	if m.template == nil {
 		return "", fmt.Errorf("%s: %w", m.info.Name, ErrNoTemplate)
 	}
+	vars := map[string]string{}
+	for _, part := range []string{"bos", "eos", "pad", "unk"} {
+		if id, ok := m.tok.Special(part); ok {
+			vars[part+"_token"] = string(m.tok.Piece(id))
+		}
+	}
+	maps.Copy(vars, o.Vars)
+	o.Vars = vars
 	return m.template.Render(ctx, o)
 }
