@@ -46,7 +46,7 @@ var kernels = []kernel{
 	},
 	{
 		name: "mul_mat_vec", source: "mul_mat_vec.comp", weights: weightTypes, buffers: 8, push: MatMulPush{},
-		constants: []string{"LOCAL_SIZE", "ROWS", "COLS", "GROUP", "ZERO", "EPILOGUE", "NORM", "LANES"},
+		constants: []string{"LOCAL_SIZE", "ROWS", "COLS", "GROUP", "ZERO", "EPILOGUE", "NORM", "LANES", "STRIP"},
 		gains:     [][]gain{1: {subgroupSums, nativeHalf}},
 		why:       "decode: bound by reading the weights once, for up to 8 columns",
 	},

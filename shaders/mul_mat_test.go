@@ -188,11 +188,11 @@ func TestMulMatVec(t *testing.T) {
 				p = product{rows: 6, k: 2048, n: 1, norm: true}
 				p.run(b, m, shaders.Tuning("mul_mat_vec", m.Variant, false, p.rows, p.k, p.n), rng)
 				p = product{rows: 5, k: 2048, n: 1}
-				p.run(b, m, map[string]uint32{"LOCAL_SIZE": 256, "LANES": 256, "ROWS": 2, "COLS": 1}, rng)
+				p.run(b, m, map[string]uint32{"LOCAL_SIZE": 256, "LANES": 256, "ROWS": 2, "COLS": 1, "STRIP": 0}, rng)
 				// Several teams of several lanes.
 				p = product{rows: 21, k: 544, n: 2, norm: true, epilogue: epilogueAdd}
 				p.k = kOf(weights, 0, p.k)
-				p.run(b, m, map[string]uint32{"LOCAL_SIZE": 32, "LANES": 8, "ROWS": 8, "COLS": 2}, rng)
+				p.run(b, m, map[string]uint32{"LOCAL_SIZE": 32, "LANES": 8, "ROWS": 8, "COLS": 2, "STRIP": 2}, rng)
 			}
 		})
 	}
@@ -212,8 +212,8 @@ func TestMulMatVecColumnsAreEqual(t *testing.T) {
 			var first []float32
 			for n := range shaders.MaxColumns {
 				p.n = n + 1
-				if p.n != 1 && p.n != 3 && (p.n != shaders.MaxColumns || m.Variant.Weights == "q4") {
-					continue // compiling for many columns takes a software driver seconds
+				if p.n != 1 && p.n != 3 && p.n != shaders.MaxColumns {
+					continue
 				}
 				tuning := shaders.Tuning("mul_mat_vec", m.Variant, b.software(), p.rows, p.k, p.n)
 				// The weights are drawn first and x by columns: the same first column for any number.

@@ -21,6 +21,7 @@ layout(constant_id = 4) const uint ZERO = 0;
 layout(constant_id = 5) const uint EPILOGUE = 0;
 layout(constant_id = 6) const uint NORM = 0;
 layout(constant_id = 7) const uint LANES = 64; // a power of two, a divisor of LOCAL_SIZE
+layout(constant_id = 8) const uint STRIP = 0;  // quads unrolled at once, 1, 2 or 4; 0: all of a unit
 
 #include "weights.glsl"
 #include "mul_mat.glsl"
@@ -29,6 +30,8 @@ layout(std430, binding = 7) readonly buffer NormWeight { vec4 norm_weight[]; }; 
 
 const uint TEAMS = LOCAL_SIZE / LANES;
 const uint OWN = ROWS / TEAMS;   // rows of a team
+const uint QUADS = UNIT / 4 / SUBS; // of a part with a scale of its own
+const uint UNROLLED = STRIP == 0 || STRIP > QUADS ? QUADS : STRIP;
 const uint SUMS = OWN + NORM;    // what a team sums per column; the last is Σx² when NORM is 1
 
 shared float sums[TEAMS * SUMS * COLS]; // [column][team][sum]
@@ -120,24 +123,26 @@ void main() {
                     products[c][r] = 0.0;
                 }
             }
-            [[unroll]] for (uint j = 0; j < UNIT / 4 / SUBS; j++) {
-                uint i = sub * (UNIT / 4 / SUBS) + j;
-                uint at = unit * (UNIT / 4) + i;
-                vec4 w[OWN];
-                [[unroll]] for (uint r = 0; r < OWN; r++) {
-                    w[r] = quad(packed[r], i);
-                }
-                [[unroll]] for (uint c = 0; c < COLS; c++) {
-                    vec4 v = x[min(c, push.N - 1) * (push.XStride / 4) + at];
-                    if (NORM != 0) {
-                        acc[c][SUMS - 1] = dot4(v, v, acc[c][SUMS - 1]);
-                        v *= norm_weight[at];
-                    }
-                    if (HAS_ZERO) {
-                        xs[c] += (v.x + v.y) + (v.z + v.w);
-                    }
+            for (uint first_quad = 0; first_quad < QUADS; first_quad += UNROLLED) {
+                [[unroll]] for (uint j = 0; j < UNROLLED; j++) {
+                    uint i = sub * QUADS + first_quad + j;
+                    uint at = unit * (UNIT / 4) + i;
+                    vec4 w[OWN];
                     [[unroll]] for (uint r = 0; r < OWN; r++) {
-                        products[c][r] = dot4(w[r], v, products[c][r]);
+                        w[r] = quad(packed[r], i);
+                    }
+                    [[unroll]] for (uint c = 0; c < COLS; c++) {
+                        vec4 v = x[min(c, push.N - 1) * (push.XStride / 4) + at];
+                        if (NORM != 0) {
+                            acc[c][SUMS - 1] = dot4(v, v, acc[c][SUMS - 1]);
+                            v *= norm_weight[at];
+                        }
+                        if (HAS_ZERO) {
+                            xs[c] += (v.x + v.y) + (v.z + v.w);
+                        }
+                        [[unroll]] for (uint r = 0; r < OWN; r++) {
+                            products[c][r] = dot4(w[r], v, products[c][r]);
+                        }
                     }
                 }
             }

@@ -33,10 +33,14 @@ func Tuning(kernel string, v Variant, software bool, rows, k, n int) map[string]
 // tuneMulMatVec: on a card as many lanes share a row as it has units, so that neighbours load neighbours and none idles,
 // and few rows make a workgroup, so that there are enough of them to fill the device. On a CPU each lane has rows of its
 // own: all read x at one address, which is one load and a broadcast where lanes at different ones are gathered one by
-// one; four rows per lane take the driver half as long to compile as eight and are as fast.
+// one. Its compiler takes seconds over long code for many columns, which is no faster, so there the quads are a loop.
 func tuneMulMatVec(v Variant, software bool, k, n int) map[string]uint32 {
 	if software {
-		return map[string]uint32{"LOCAL_SIZE": 8, "LANES": 1, "ROWS": 32, "COLS": uint32(n)}
+		rows := uint32(32)
+		if v.Weights == "q6k" {
+			rows = 16 // four rows of its scales do not fit the registers
+		}
+		return map[string]uint32{"LOCAL_SIZE": 8, "LANES": 1, "ROWS": rows, "COLS": uint32(n), "STRIP": 1}
 	}
 	unit := map[string]int{"f32": 4, "f16": 8, "bf16": 8, "q8": 16, "q4": 32, "q6k": 32}[v.Weights]
 	lanes := uint32(8)
@@ -44,7 +48,7 @@ func tuneMulMatVec(v Variant, software bool, k, n int) map[string]uint32 {
 		lanes *= 2
 	}
 	local := max(lanes, 32)
-	return map[string]uint32{"LOCAL_SIZE": local, "LANES": lanes, "ROWS": 2 * local / lanes, "COLS": uint32(n)}
+	return map[string]uint32{"LOCAL_SIZE": local, "LANES": lanes, "ROWS": 2 * local / lanes, "COLS": uint32(n), "STRIP": 0}
 }
 
 // tuneMulMat cuts the tile to the columns there are. 8 by 8 accumulators per invocation ask least of shared memory; cards
