@@ -7,6 +7,8 @@ package shaders
 //
 //   - rows and columns count elements of a row-major float32 matrix; strides and offsets count elements as well.
 //   - …At is an offset in 32-bit words inside the step buffer (see Step).
+//   - Rows that are read four elements at a time begin at multiples of 4: the columns and strides of "rms_norm" and
+//     "embed", the x of the matrix kernels, and the head dimension of "attention" are multiples of 4.
 //   - FirstPage and Pages bound the physical KV pages that the bound cache buffer holds: the cache of one layer may
 //     lie in several buffers, each dispatch touches only the pages of its own.
 
