@@ -52,6 +52,12 @@ func (p *program) bench(c *cli.Context) error {
 	}
 	return p.withModel(c, name, adjust, func(ctx context.Context, m *loaded) error {
 		o.Progress = func(r bench.Row) { p.note("%s: %.2f ± %.2f t/s", r.Test, r.TPSMean, r.TPSStd) }
+		// Without it the table only lacks a column.
+		if rate, err := m.runtime.MeasureCopy(ctx); err == nil {
+			o.CopyGBPS = rate / 1e9
+		} else if ctx.Err() == nil {
+			p.note("the device's copying bandwidth is not known: %v", err)
+		}
 		rows, err := bench.Run(ctx, m.runtime, m.Model, o)
 		if err != nil {
 			return err
