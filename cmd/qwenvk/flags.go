@@ -98,7 +98,7 @@ func samplingFlags() []cli.Flag {
 		real(sampleFlags, "frequency-penalty", "`amount` taken from a token for each time that the answer has it"),
 		&cli.Uint64Flag{Name: "seed", Category: sampleFlags, Usage: "`number` that chooses the random numbers (default: a random one)", EnvVars: env("seed")},
 		number(sampleFlags, "max-tokens", "`tokens` that the answer may have (default: until the context is full)"),
-		&cli.StringSliceFlag{Name: "stop", Category: sampleFlags, Usage: "`text` that ends the answer and is no part of it; may be repeated", EnvVars: env("stop")},
+		&cli.StringSliceFlag{Name: "stop", KeepSpace: true, Category: sampleFlags, Usage: "`text` that ends the answer and is no part of it; may be repeated", EnvVars: env("stop")},
 		onOff(sampleFlags, "ignore-eos", "go on behind the token that ends an answer"),
 	}
 }

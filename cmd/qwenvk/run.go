@@ -129,9 +129,7 @@ func (p *program) readPrompt(c *cli.Context, a *ask) (err error) {
 		a.prompt = c.String("prompt")
 		err = validText("the prompt", a.prompt)
 	case c.IsSet("file"):
-		var content []byte
-		content, err = p.readFile(c.String("file"))
-		a.prompt = string(content)
+		a.prompt, err = p.readPromptFile(c.String("file"), a.raw)
 	case c.IsSet("messages"):
 		a.messages, err = p.readMessages(c.String("messages"))
 	case c.IsSet("ids"):
@@ -145,11 +143,9 @@ func (p *program) readPrompt(c *cli.Context, a *ask) (err error) {
 		a.prompt = strings.Join(c.Args().Slice()[1:], " ")
 		err = validText("the prompt", a.prompt)
 	case !p.tty.in:
-		var content []byte
-		if content, err = p.readFile("-"); err == nil && len(content) == 0 {
+		if a.prompt, err = p.readPromptFile("-", a.raw); err == nil && a.prompt == "" {
 			err = usageError("there is no prompt: stdin is empty; name one with -p, or chat in a terminal")
 		}
-		a.prompt = string(content)
 	case p.tty.out:
 		a.interactive = true
 		return nil
@@ -162,6 +158,16 @@ func (p *program) readPrompt(c *cli.Context, a *ask) (err error) {
 	return err
 }
 
+// readPromptFile reads a prompt. The newline that ends the file is no part of the question; a raw prompt is taken as it is.
+func (p *program) readPromptFile(name string, raw bool) (string, error) {
+	content, err := p.readFile(name)
+	text := string(content)
+	if !raw {
+		text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+	}
+	return text, err
+}
+
 // check refuses flags that contradict each other.
 func (a *ask) check() error {
 	untemplated := a.raw || a.ids != nil
@@ -172,6 +178,8 @@ func (a *ask) check() error {
 		return usageError("--system, --tools, --think and --template shape what a template writes; --raw and --ids use none")
 	case untemplated && a.interactive:
 		return usageError("a chat needs the template; give --raw a prompt with -p")
+	case a.interactive && a.options.IgnoreEOS:
+		return usageError("--ignore-eos is for one answer, a chat would never get its turn back; name a prompt with -p")
 	case a.interactive && a.json:
 		return usageError("--format json is for one answer; name a prompt with -p")
 	case a.system != "" && len(a.messages) > 0 && a.messages[0].Role == "system":

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +28,7 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"qwenvk": mai
 //	json PATH VALUE        the field of the JSON document on stdout; PATH like usage.prompt_tokens or 0.name
 //	jsonkeys PATH KEY …    the fields of an object on stdout are these, in this order; PATH "." is the document
 //	patch FILE OFFSET TEXT overwrites bytes of a file, \xNN is a byte
+//	replace FILE OLD NEW   replaces the one place where OLD stands by NEW, which is as long; \xNN is a byte
 //	truncate FILE SIZE
 //
 // and the folder of the test data as $TESTDATA.
@@ -53,6 +53,7 @@ func needDevice(t *testing.T) {
 }
 
 func runScripts(t *testing.T, folder string) {
+	cache := t.TempDir() // of all scripts: compiling the kernels takes longer than they do
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", folder),
 		RequireExplicitExec: true,
@@ -60,17 +61,19 @@ func runScripts(t *testing.T, folder string) {
 			switch cond {
 			case "named-device":
 				return os.Getenv("QWENVK_TEST_DEVICE") != "", nil
-			case "limits":
-				return runtime.GOOS == "linux" && exec.Command("bash", "-c", "ulimit -f 0").Run() == nil, nil
+			case "tmpfs": // may a test mount a small disk of its own?
+				return exec.Command("unshare", "-rm", "mount", "-t", "tmpfs", "none", t.TempDir()).Run() == nil, nil
 			}
 			return false, errors.New("unknown condition")
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TESTDATA", filepath.Join(testkit.Root(t), "testdata"))
-			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
+			env.Setenv("XDG_CACHE_HOME", cache)
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 			for _, name := range []string{"VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_LAYER_PATH", "LD_LIBRARY_PATH"} {
-				env.Setenv(name, os.Getenv(name))
+				if value, ok := os.LookupEnv(name); ok {
+					env.Setenv(name, value)
+				}
 			}
 			if device := os.Getenv("QWENVK_TEST_DEVICE"); device != "" {
 				env.Setenv("QWENVK_DEVICE", device)
@@ -79,7 +82,7 @@ func runScripts(t *testing.T, folder string) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": scriptStatus, "said": scriptSaid, "json": scriptJSON, "jsonkeys": scriptJSONKeys,
-			"patch": scriptPatch, "truncate": scriptTruncate,
+			"patch": scriptPatch, "replace": scriptReplace, "truncate": scriptTruncate,
 		},
 	})
 }
@@ -187,6 +190,23 @@ func scriptPatch(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	_, err = f.WriteAt([]byte(text), offset)
 	ts.Check(errors.Join(err, f.Close()))
+}
+
+func scriptReplace(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: replace FILE OLD NEW")
+	}
+	content, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	old, err := strconv.Unquote(`"` + args[1] + `"`)
+	ts.Check(err)
+	text, err := strconv.Unquote(`"` + args[2] + `"`)
+	ts.Check(err)
+	if bytes.Count(content, []byte(old)) != 1 || len(old) != len(text) {
+		ts.Fatalf("%q stands in the file %d times; %d bytes replace %d", old, bytes.Count(content, []byte(old)), len(text), len(old))
+	}
+	content = bytes.Replace(content, []byte(old), []byte(text), 1)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), content, 0o600))
 }
 
 func scriptTruncate(ts *testscript.TestScript, neg bool, args []string) {
