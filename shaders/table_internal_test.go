@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -241,6 +242,31 @@ func TestSpecialize(t *testing.T) {
 		if got, err := m.Specialize(values); err == nil {
 			t.Errorf("Specialize(%v) = %v without an error", values, got)
 		}
+	}
+}
+
+// Numbers that GLSL and Go both know are marked in the sources: "const uint PAGE_TOKENS = 32; // Go: PageTokens".
+func TestSharedNumbers(t *testing.T) {
+	numbers := map[string]int{"PageTokens": PageTokens, "RoPELow": RoPELow, "TopK": TopK}
+	marked := regexp.MustCompile(`const uint \w+ = (\d+); *// Go: (\w+)`)
+	sources, err := filepath.Glob("*.[cg]*[lp]") // *.comp and *.glsl
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range sources {
+		text, err := os.ReadFile(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range marked.FindAllStringSubmatch(string(text), -1) {
+			if fmt.Sprint(numbers[m[2]]) != m[1] {
+				t.Errorf("%s: %s is %s, in Go it is %d", source, m[2], m[1], numbers[m[2]])
+			}
+			delete(numbers, m[2])
+		}
+	}
+	if len(numbers) > 0 {
+		t.Errorf("no source is marked with %v", numbers)
 	}
 }
 

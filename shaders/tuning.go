@@ -7,8 +7,8 @@ package shaders
 // address for all lanes are cheap there, loads at different ones and barriers are dear.
 //
 // The shape is rows × k by n columns for the matrix kernels; for "attention", rows counts the packed query rows of a
-// sequence (tokens·GQA) and k is the head dimension; other kernels look at k alone, their number of columns. Products
-// that must agree to the bit for different n up to [MaxColumns] may be asked for each n: only COLS depends on it.
+// sequence (tokens·GQA) and k is the head dimension; other kernels do not look at it. Products that must agree to the bit
+// for different n up to [MaxColumns] may be asked for each n: only COLS depends on it.
 func Tuning(kernel string, v Variant, software bool, rows, k, n int) map[string]uint32 {
 	switch kernel {
 	case "mul_mat_vec":
