@@ -36,10 +36,10 @@ func (p *program) converse(ctx context.Context, m *loaded, a *ask) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, talk.Close()) }()
-	terminal := p.newTerminal()
-	defer func() { err = errors.Join(err, terminal.Close()) }()
-	defer p.exits.add(func() { _ = terminal.Close() })()
-	c := &conversation{p: p, m: m, a: a, chat: talk, lines: terminal, colour: os.Getenv("NO_COLOR") == ""}
+	lines := p.openLines()
+	defer func() { err = errors.Join(err, lines.Close()) }()
+	defer p.exits.add(func() { _ = lines.Close() })() // the program is ending: nobody is left to tell
+	c := &conversation{p: p, m: m, a: a, chat: talk, lines: lines, colour: os.Getenv("NO_COLOR") == ""}
 	c.greet()
 	return c.loop(ctx)
 }

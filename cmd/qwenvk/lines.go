@@ -19,6 +19,8 @@ type lineReader interface {
 	Line(prompt string) (string, error)
 	// Remember makes a message recallable.
 	Remember(text string)
+	// Close gives the terminal back as it was.
+	Close() error
 }
 
 // errAborted is Ctrl-C at a prompt.
@@ -81,7 +83,7 @@ type terminal struct {
 const historyLines = liner.HistoryLimit
 
 // newTerminal takes the terminal over. A history that cannot be read is told once and done without.
-func (p *program) newTerminal() *terminal {
+func (p *program) newTerminal() lineReader {
 	t := &terminal{p: p, state: liner.NewLiner()}
 	t.state.SetCtrlCAborts(true)
 	t.state.SetMultiLineMode(true)

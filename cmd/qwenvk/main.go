@@ -24,6 +24,7 @@ type program struct {
 	level      *slog.LevelVar
 	interrupts *interrupts
 	exits      *exits
+	openLines  func() lineReader // takes the terminal over for a conversation
 }
 
 // terminals says which streams a person sits at.
@@ -31,13 +32,15 @@ type terminals struct{ in, out, err bool }
 
 func newProgram() *program {
 	last := &exits{}
-	return &program{
+	p := &program{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		tty:        terminals{in: isTerminal(os.Stdin), out: isTerminal(os.Stdout), err: isTerminal(os.Stderr)},
 		level:      &slog.LevelVar{},
 		interrupts: newInterrupts(last.run),
 		exits:      last,
 	}
+	p.openLines = p.newTerminal
+	return p
 }
 
 func isTerminal(f *os.File) bool {
