@@ -273,31 +273,3 @@ func TestWriteFile(t *testing.T) {
 		t.Errorf("the file holds %q", content)
 	}
 }
-
-// The last acts of a program that ends early are those that are still due.
-func TestExits(t *testing.T) {
-	var e exits
-	var done []string
-	e.add(func() { done = append(done, "a") })
-	e.add(func() { done = append(done, "b") })()
-	e.run()
-	if !slices.Equal(done, []string{"a"}) {
-		t.Errorf("done: %q", done)
-	}
-}
-
-func TestInterrupts(t *testing.T) {
-	i := &interrupts{leave: func() {}}
-	outer, leaveOuter := i.scope(context.Background())
-	inner, leaveInner := i.scope(outer)
-	i.press()
-	if inner.Err() == nil || outer.Err() != nil {
-		t.Error("the first interrupt must end the inner scope only")
-	}
-	leaveInner()
-	i.press()
-	if outer.Err() == nil {
-		t.Error("behind the inner scope an interrupt must end the outer one")
-	}
-	leaveOuter()
-}
