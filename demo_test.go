@@ -202,6 +202,9 @@ func TestGGUFQuants(t *testing.T) {
 	for _, typ := range []string{"Q8_0", "Q4_0", "Q6_K"} {
 		logits := readLogits(t, filepath.Join(dir, "expected.safetensors"), typ+".", len(doc.Prompts))
 		for tier := range 2 {
+			if testing.Short() && tier > 0 {
+				continue
+			}
 			t.Run(fmt.Sprintf("%s/tier%d", typ, tier), func(t *testing.T) {
 				rt := openTest(t, Options{Tier: &tier}, nil)
 				m := loadTest(t, rt, testkit.Path(t, filepath.Join(dir, typ+".gguf")), LoadOptions{KV: "f32", Context: 64})

@@ -1,17 +1,22 @@
 #!/usr/bin/env bash
 # Runs the tests on the software drivers, and counts: the last line is "N passed, N failed, N skipped".
 #
-#   lavapipe     every package
-#   swiftshader  the packages that compute, again: no 16-bit storage, no fp16, another subgroup size
-#   race         the packages with goroutines, under the race detector, long tests left out
+#   lavapipe     every package, all tests
+#   subgroups    the kernels on lavapipe with subgroups of 4 instead of 8
+#   swiftshader  the packages that compute: no 16-bit storage, no fp16, other limits, a compiler of its own
+#   race         the packages with goroutines, under the race detector
+#
+# All but the first leave out what the short tests leave out: the demo model's 150 prompts in each precision, kernels
+# above tier 0 in whole models. Words on the command line choose among the four: scripts/test.sh lavapipe race.
 #
 # With QWENVK_TEST_DEVICE (index, part of the name, or UUID) the packages that compute run on that device of this
 # machine instead, with whatever driver the system has.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-computing=(./vk/... ./graph/vkexec/... ./engine/... . ./cmd/qwenvk/...)
-concurrent=(./vk/... ./graph/... ./engine/... . ./chat/... ./tokenizer/... ./sampler/... ./loader/...)
+kernels=(./shaders/... ./graph/vkexec/...)
+computing=(./vk/... "${kernels[@]}" ./engine/... ./bench/... ./cmd/qwenvk/... .)
+concurrent=(./vk/... ./graph/vkexec/... ./engine/... ./chat/... ./tokenizer/... ./sampler/... ./loader/... ./bench/... ./cmd/qwenvk/... .)
 
 mkdir -p bin
 go build -o bin/tools/testcount ./internal/cmd/testcount
@@ -19,19 +24,40 @@ go build -o bin/tools/testcount ./internal/cmd/testcount
 # A test that finds no Vulkan device skips on a developer's laptop; here it must fail.
 export CI=${CI:-true}
 
+# -count=1: the go command does not know that the result depends on a driver, and would repeat that of another one.
+test=(go test -json -count=1 -timeout 30m)
+
+# run NAME DRIVER [VARIABLE=VALUE] WORDS...: one line of heading, the tests, one line with their time.
+run() {
+	local name=$1 driver=$2 began=$SECONDS
+	shift 2
+	echo "== $name"
+	if [[ $1 == *=* ]]; then
+		local -x "${1%%=*}=${1#*=}"
+		shift
+	fi
+	scripts/with-driver.sh "$driver" "${test[@]}" "$@" || true
+	echo "   $((SECONDS - began)) s"
+}
+
 passes() {
 	if [ -n "${QWENVK_TEST_DEVICE:-}" ]; then
 		echo "== device $QWENVK_TEST_DEVICE"
-		go test -json -timeout 30m "${computing[@]}" || true
+		"${test[@]}" "${computing[@]}" || true
 		return
 	fi
-	echo "== lavapipe"
-	scripts/with-driver.sh lavapipe go test -json -timeout 30m ./... || true
-	echo "== swiftshader"
-	scripts/with-driver.sh swiftshader go test -json -timeout 30m "${computing[@]}" || true
-	echo "== race, on lavapipe"
-	scripts/with-driver.sh lavapipe go test -json -timeout 30m -race -short "${concurrent[@]}" || true
+	local name
+	for name in "$@"; do
+		case $name in
+		lavapipe) run lavapipe lavapipe ./... ;;
+		subgroups) run "lavapipe with subgroups of 4" lavapipe LP_NATIVE_VECTOR_WIDTH=128 -short "${kernels[@]}" ;;
+		swiftshader) run swiftshader swiftshader -short "${computing[@]}" ;;
+		race) run "race, on lavapipe" lavapipe -race -short "${concurrent[@]}" ;;
+		*) echo "scripts/test.sh: there is no pass \"$name\"" ;;
+		esac
+	done
 }
 
+[ $# != 0 ] || set -- lavapipe subgroups swiftshader race
 # testcount's exit status is the verdict: it sees every failure, also of a build.
-passes | bin/tools/testcount -save bin/test-count
+passes "$@" | bin/tools/testcount -save bin/test-count

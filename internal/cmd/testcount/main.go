@@ -111,7 +111,9 @@ func (c *counter) add(e event) {
 			c.parents[testName{e.Package, e.Test[:i]}] = true
 		}
 	case "output":
-		c.output[name] = append(c.output[name], e.Output)
+		if !noise(e.Output) {
+			c.output[name] = append(c.output[name], e.Output)
+		}
 	case "build-output":
 		fmt.Fprint(c.out, e.Output)
 	case "pass", "fail", "skip":
@@ -121,6 +123,16 @@ func (c *counter) add(e event) {
 			c.pkg(e)
 		}
 	}
+}
+
+// noise reports the test runner's lines about a test's progress.
+func noise(line string) bool {
+	for _, word := range []string{"RUN", "PAUSE", "CONT", "NAME"} {
+		if strings.HasPrefix(line, "=== "+word+" ") {
+			return true
+		}
+	}
+	return false
 }
 
 // test counts the end of one test.
