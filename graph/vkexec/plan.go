@@ -200,7 +200,7 @@ func (e *Executor) record(ctx context.Context, key planKey) (*Plan, error) {
 func (d dispatch) accesses() ([]access, []vk.Range) {
 	accesses, ranges := make([]access, len(d.bindings)), make([]vk.Range, len(d.bindings))
 	for i, b := range d.bindings {
-		accesses[i], ranges[i] = access{b.Range, b.kind}, b.Range
+		accesses[i], ranges[i] = access(b), b.Range
 	}
 	return accesses, ranges
 }
