@@ -29,6 +29,13 @@ func Stored(find func(name string) (quant.Type, []byte, error)) Weights {
 		if err != nil {
 			return nil, err
 		}
+		if w.Layout.Kind == quant.LayoutF32 { // norm weights too, whose length need not fit a kernel's stride
+			values := make([]float32, w.Rows*w.Cols)
+			if err := quant.Dequantize(values, t, data); err != nil {
+				return nil, fmt.Errorf("tensor %s: %w", w.Name, err)
+			}
+			return values, nil
+		}
 		planes := make([][]byte, w.Layout.Planes())
 		for i := range planes {
 			planes[i] = make([]byte, w.Rows*w.Layout.PlaneRowBytes(i, w.Cols))

@@ -5,10 +5,13 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/qwenvk/qwenvk/graph"
@@ -173,65 +176,130 @@ func TestOracleRealWeights(t *testing.T) {
 	}
 }
 
+// shape is the configuration of a model that a test writes.
+type shape struct {
+	vocab, hidden, layers, heads, kvHeads, headDim, ffn int
+	tied                                                bool
+}
+
+func (s shape) String() string {
+	return fmt.Sprintf("v%d-h%d-l%d-%dx%dx%d-f%d-tied=%v", s.vocab, s.hidden, s.layers, s.heads, s.kvHeads, s.headDim, s.ffn, s.tied)
+}
+
+// TestOracleShapes runs shapes that no published model has, and ratios of heads that some have.
+func TestOracleShapes(t *testing.T) {
+	for _, s := range []shape{
+		{vocab: 317, hidden: 64, layers: 1, heads: 5, kvHeads: 1, headDim: 32, ffn: 96, tied: true},
+		{vocab: 257, hidden: 96, layers: 2, heads: 4, kvHeads: 4, headDim: 8, ffn: 32},
+		{vocab: 1000, hidden: 160, layers: 1, heads: 7, kvHeads: 1, headDim: 96, ffn: 416, tied: true},
+		{vocab: 300, hidden: 32, layers: 1, heads: 2, kvHeads: 1, headDim: 256, ffn: 64},
+		{vocab: 290, hidden: 128, layers: 2, heads: 16, kvHeads: 2, headDim: 80, ffn: 224},
+	} {
+		path := writeModel(t, s, func(rng *rand.Rand, name string, x []float32) {
+			std := 0.15
+			if strings.Contains(name, "norm") {
+				std = 0.3
+			}
+			for i := range x {
+				x[i] = float32(rng.NormFloat64() * std)
+				if strings.Contains(name, "norm") {
+					x[i]++
+				}
+			}
+		})
+		for mask, m := range masks {
+			if mask != "tier0" && mask != "tier1" || testing.Short() && mask != "tier1" {
+				continue
+			}
+			t.Run(s.String()+"/"+mask, func(t *testing.T) {
+				compareWithOracle(t, path, model.Options{}, m, Options{Context: 64, KV: "f32", FuseNorm: mask == "tier1", Splits: 2})
+			})
+		}
+	}
+}
+
 // realisticModel writes a small Qwen3 in BF16 whose activations reach the magnitudes that TestOracleRealWeights names.
 func realisticModel(t *testing.T) string {
 	t.Helper()
-	const vocab, hidden, heads, kvHeads, headDim, ffn = 256, 128, 4, 2, 32, 192
-	rng := rand.New(rand.NewPCG(1, 2))
-	matrix := func(rows, cols int, std float64) []float32 {
-		x := make([]float32, rows*cols)
+	s := shape{vocab: 256, hidden: 128, layers: 2, heads: 4, kvHeads: 2, headDim: 32, ffn: 192}
+	outlier := func(channel int) bool { return channel == 5 || channel == 77 }
+	return writeModel(t, s, func(rng *rand.Rand, name string, x []float32) {
+		std := 0.1
+		switch {
+		case strings.Contains(name, "embed_tokens"):
+			std = 1
+		case strings.Contains(name, "gate_proj"), strings.Contains(name, "up_proj"):
+			std = 100
+		case strings.Contains(name, "down_proj"):
+			std = 1e-7
+		}
 		for i := range x {
 			x[i] = float32(rng.NormFloat64() * std)
 		}
-		return x
+		switch {
+		case strings.Contains(name, "embed_tokens"):
+			for i := range x {
+				if outlier(i % s.hidden) {
+					x[i] *= 1e5
+				}
+			}
+		case strings.Contains(name, "q_norm"), strings.Contains(name, "k_norm"):
+			for i := range x {
+				x[i]++
+			}
+			x[3] = 0.01
+			if strings.Contains(name, "k_norm") {
+				x[3] = 300
+			}
+		case strings.Contains(name, "norm"):
+			// A norm divides by the outliers; the weights of the other channels make up for it.
+			for i := range x {
+				x[i] = 8000
+				if outlier(i) {
+					x[i] = 0.05
+				}
+			}
+		}
+	})
+}
+
+// writeModel writes a Qwen3 folder in BF16; fill makes each tensor from a random source that is the same every time.
+func writeModel(t *testing.T, s shape, fill func(rng *rand.Rand, name string, x []float32)) string {
+	t.Helper()
+	shapes := map[string][]int{"model.embed_tokens.weight": {s.vocab, s.hidden}, "model.norm.weight": {s.hidden}}
+	if !s.tied {
+		shapes["lm_head.weight"] = []int{s.vocab, s.hidden}
 	}
-	outlier := func(channel int) bool { return channel == 5 || channel == 77 }
-	embedding := matrix(vocab, hidden, 1)
-	for i := range embedding {
-		if outlier(i % hidden) {
-			embedding[i] *= 1e5
+	q, kv := s.heads*s.headDim, s.kvHeads*s.headDim
+	for l := range s.layers {
+		for name, sizes := range map[string][]int{
+			"input_layernorm": {s.hidden}, "post_attention_layernorm": {s.hidden},
+			"self_attn.q_norm": {s.headDim}, "self_attn.k_norm": {s.headDim},
+			"self_attn.q_proj": {q, s.hidden}, "self_attn.k_proj": {kv, s.hidden}, "self_attn.v_proj": {kv, s.hidden},
+			"self_attn.o_proj": {s.hidden, q},
+			"mlp.gate_proj":    {s.ffn, s.hidden}, "mlp.up_proj": {s.ffn, s.hidden}, "mlp.down_proj": {s.hidden, s.ffn},
+		} {
+			shapes[fmt.Sprintf("model.layers.%d.%s.weight", l, name)] = sizes
 		}
 	}
-	// A norm divides by the outliers; the weights of the other channels make up for it.
-	norm := make([]float32, hidden)
-	for i := range norm {
-		norm[i] = 8000
-		if outlier(i) {
-			norm[i] = 0.05
+	rng := rand.New(rand.NewPCG(1, 2))
+	tensors := map[string]tensorData{}
+	for _, name := range slices.Sorted(maps.Keys(shapes)) {
+		n := 1
+		for _, d := range shapes[name] {
+			n *= d
 		}
-	}
-	kNorm, qNorm := matrix(1, headDim, 0.1), matrix(1, headDim, 0.1)
-	for i := range kNorm {
-		kNorm[i]++
-		qNorm[i]++
-	}
-	kNorm[3], qNorm[3] = 300, 0.01
-	tensors := map[string]tensorData{
-		"model.embed_tokens.weight": {[]int{vocab, hidden}, embedding},
-		"model.norm.weight":         {[]int{hidden}, norm},
-		"lm_head.weight":            {[]int{vocab, hidden}, matrix(vocab, hidden, 0.1)},
-	}
-	for l := range 2 {
-		p := fmt.Sprintf("model.layers.%d.", l)
-		tensors[p+"input_layernorm.weight"] = tensorData{[]int{hidden}, norm}
-		tensors[p+"post_attention_layernorm.weight"] = tensorData{[]int{hidden}, norm}
-		tensors[p+"self_attn.q_norm.weight"] = tensorData{[]int{headDim}, qNorm}
-		tensors[p+"self_attn.k_norm.weight"] = tensorData{[]int{headDim}, kNorm}
-		tensors[p+"self_attn.q_proj.weight"] = tensorData{[]int{heads * headDim, hidden}, matrix(heads*headDim, hidden, 0.1)}
-		tensors[p+"self_attn.k_proj.weight"] = tensorData{[]int{kvHeads * headDim, hidden}, matrix(kvHeads*headDim, hidden, 0.1)}
-		tensors[p+"self_attn.v_proj.weight"] = tensorData{[]int{kvHeads * headDim, hidden}, matrix(kvHeads*headDim, hidden, 0.1)}
-		tensors[p+"self_attn.o_proj.weight"] = tensorData{[]int{hidden, heads * headDim}, matrix(hidden, heads*headDim, 0.1)}
-		tensors[p+"mlp.gate_proj.weight"] = tensorData{[]int{ffn, hidden}, matrix(ffn, hidden, 100)}
-		tensors[p+"mlp.up_proj.weight"] = tensorData{[]int{ffn, hidden}, matrix(ffn, hidden, 100)}
-		tensors[p+"mlp.down_proj.weight"] = tensorData{[]int{hidden, ffn}, matrix(hidden, ffn, 1e-7)}
+		x := make([]float32, n)
+		fill(rng, name, x)
+		tensors[name] = tensorData{shapes[name], x}
 	}
 	dir := t.TempDir()
 	writeSafetensors(t, filepath.Join(dir, "model.safetensors"), tensors)
 	config, err := json.Marshal(map[string]any{
-		"architectures": []string{"Qwen3ForCausalLM"}, "model_type": "qwen3", "vocab_size": vocab, "hidden_size": hidden,
-		"intermediate_size": ffn, "num_hidden_layers": 2, "num_attention_heads": heads, "num_key_value_heads": kvHeads,
-		"head_dim": headDim, "max_position_embeddings": 512, "rms_norm_eps": 1e-6, "rope_theta": 1e6,
-		"tie_word_embeddings": false, "torch_dtype": "bfloat16", "attention_bias": false,
+		"architectures": []string{"Qwen3ForCausalLM"}, "model_type": "qwen3", "vocab_size": s.vocab, "hidden_size": s.hidden,
+		"intermediate_size": s.ffn, "num_hidden_layers": s.layers, "num_attention_heads": s.heads, "num_key_value_heads": s.kvHeads,
+		"head_dim": s.headDim, "max_position_embeddings": 512, "rms_norm_eps": 1e-6, "rope_theta": 1e6,
+		"tie_word_embeddings": s.tied, "torch_dtype": "bfloat16", "attention_bias": false,
 	})
 	if err != nil {
 		t.Fatal(err)
