@@ -29,8 +29,8 @@ type plan struct {
 func (r *Runtime) fit(m *model.Model, kv vkexec.KVType, o LoadOptions) (plan, error) {
 	trained := m.Config.ContextLength
 	p := plan{context: o.Context, weights: vkexec.WeightBytes(m.Graph)}
-	if o.Context < 0 || o.Context > maxContext {
-		return p, fmt.Errorf("a context of %d tokens is not possible: use 1 to %d", o.Context, maxContext)
+	if o.Context < 0 || o.Context > MaxContext {
+		return p, fmt.Errorf("a context of %d tokens is not possible: use 1 to %d", o.Context, MaxContext)
 	}
 	if o.Context == 0 {
 		p.context = min(trained, defaultContext)
@@ -63,8 +63,8 @@ func (r *Runtime) fit(m *model.Model, kv vkexec.KVType, o LoadOptions) (plan, er
 		bytesText(need(p.context)), bytesText(p.weights), bytesText(p.kv), p.context, bytesText(scratchBytes), bytesText(free), advice, vk.ErrOutOfMemory)
 }
 
-// maxContext is where positions stop being exact in the attention kernels' arithmetic and no model goes.
-const maxContext = 1 << 24
+// MaxContext is the largest context that can be asked for: where positions stop being exact in the attention kernels' arithmetic and no model goes.
+const MaxContext = 1 << 24
 
 // bytesText writes a size for people.
 func bytesText(n uint64) string {

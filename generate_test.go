@@ -284,9 +284,9 @@ func TestOutOfMemory(t *testing.T) {
 
 func TestDoesNotFit(t *testing.T) {
 	rt := openTest(t, Options{}, nil)
-	_, err := rt.LoadGGUF(context.Background(), demo.Name, demo.GGUF(), LoadOptions{Context: maxContext})
+	_, err := rt.LoadGGUF(context.Background(), demo.Name, demo.GGUF(), LoadOptions{Context: MaxContext})
 	if !errors.Is(err, ErrOutOfMemory) || !strings.Contains(err.Error(), "--ctx") {
-		t.Errorf("a context of %d: %v", maxContext, err)
+		t.Errorf("a context of %d: %v", MaxContext, err)
 	}
 }
 

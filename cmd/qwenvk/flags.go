@@ -177,7 +177,7 @@ func loadOptions(c *cli.Context) (qwenvk.LoadOptions, error) {
 		KV: c.String("kv"), Threads: c.Int("threads"),
 	}
 	err := firstError(
-		between(c, "ctx", 1, maxInt), between(c, "threads", 1, maxInt),
+		between(c, "ctx", 1, qwenvk.MaxContext), between(c, "threads", 1, maxInt),
 		oneOf(c, "quant", "none", "int8", "int4"), oneOf(c, "kv", "f16", "f32"),
 	)
 	if err != nil {
