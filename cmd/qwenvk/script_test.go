@@ -61,6 +61,9 @@ func runScripts(t *testing.T, folder string) {
 			switch cond {
 			case "named-device":
 				return os.Getenv("QWENVK_TEST_DEVICE") != "", nil
+			case "fp16":
+				devices, err := qwenvk.ListDevices(qwenvk.Options{})
+				return slices.ContainsFunc(devices, func(d qwenvk.Device) bool { return d.Default && d.Tier > 0 }), err
 			case "tmpfs": // may a test mount a small disk of its own?
 				return exec.Command("unshare", "-rm", "mount", "-t", "tmpfs", "none", t.TempDir()).Run() == nil, nil
 			}

@@ -9,7 +9,7 @@ import (
 	"github.com/qwenvk/qwenvk/internal/cliargs"
 )
 
-// Exit statuses. Scripts rely on them; docs/cli.md tells people.
+// Exit statuses. Scripts rely on them.
 const (
 	statusDone        = 0
 	statusFailed      = 1
