@@ -3,7 +3,7 @@
 #
 #   lavapipe     every package, all tests
 #   subgroups    the kernels on lavapipe with subgroups of 4 instead of 8
-#   swiftshader  the packages that compute: no 16-bit storage, no fp16, other limits, a compiler of its own
+#   swiftshader  devices, kernels, whole models: no 16-bit storage, no fp16, other limits, a compiler of its own
 #   race         the packages with goroutines, under the race detector
 #
 # All but the first leave out what the short tests leave out: the demo model's 150 prompts in each precision, kernels
@@ -15,7 +15,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 kernels=(./shaders/... ./graph/vkexec/...)
-computing=(./vk/... "${kernels[@]}" ./engine/... ./bench/... ./cmd/qwenvk/... .)
+models=(./vk/... "${kernels[@]}" ./engine/... .)
+computing=("${models[@]}" ./bench/... ./cmd/qwenvk/...)
 concurrent=(./vk/... ./graph/vkexec/... ./engine/... ./chat/... ./tokenizer/... ./sampler/... ./loader/... ./bench/... ./cmd/qwenvk/... .)
 
 mkdir -p bin
@@ -51,7 +52,7 @@ passes() {
 		case $name in
 		lavapipe) run lavapipe lavapipe ./... ;;
 		subgroups) run "lavapipe with subgroups of 4" lavapipe LP_NATIVE_VECTOR_WIDTH=128 -short "${kernels[@]}" ;;
-		swiftshader) run swiftshader swiftshader -short "${computing[@]}" ;;
+		swiftshader) run swiftshader swiftshader -short "${models[@]}" ;;
 		race) run "race, on lavapipe" lavapipe -race -short "${concurrent[@]}" ;;
 		*) echo "scripts/test.sh: there is no pass \"$name\"" ;;
 		esac
