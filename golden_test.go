@@ -211,25 +211,29 @@ func checkGreedy(t *testing.T, s *Session, p goldenPrompt, margin float64) {
 // TestGoldens runs every Qwen3 case in every storage type, cache type and chunk size, three times on a warm device:
 // caches of plans and pages break on the second run. The short tests run the kernels that every device has.
 func TestGoldens(t *testing.T) {
-	for _, name := range []string{"qwen3-dense-tied", "qwen3-dense-untied", "qwen3-long"} {
-		g := readGolden(t, name)
-		for _, tier := range []int{0, 1} {
-			for _, store := range []string{"f32", "f16", "bf16"} {
-				for _, kv := range []string{"f32", "f16"} {
-					if testing.Short() && tier > 0 {
-						continue
+	cases := []string{"qwen3-dense-tied", "qwen3-dense-untied", "qwen3-long"}
+	for _, tier := range []int{0, 1} {
+		if testing.Short() && tier > 0 {
+			continue
+		}
+		// The cases share the device: compiling its kernels takes longer than running them.
+		t.Run(fmt.Sprintf("tier%d", tier), func(t *testing.T) {
+			rt := openTest(t, Options{Tier: &tier}, nil)
+			for _, name := range cases {
+				g := readGolden(t, name)
+				for _, store := range []string{"f32", "f16", "bf16"} {
+					for _, kv := range []string{"f32", "f16"} {
+						t.Run(fmt.Sprintf("%s/%s/kv-%s", name, store, kv), func(t *testing.T) {
+							runGolden(t, rt, g, store, kv)
+						})
 					}
-					t.Run(fmt.Sprintf("%s/tier%d/%s/kv-%s", name, tier, store, kv), func(t *testing.T) {
-						runGolden(t, g, tier, store, kv)
-					})
 				}
 			}
-		}
+		})
 	}
 }
 
-func runGolden(t *testing.T, g golden, tier int, store, kv string) {
-	rt := openTest(t, Options{Tier: &tier}, nil)
+func runGolden(t *testing.T, rt *Runtime, g golden, store, kv string) {
 	m := loadTest(t, rt, g.dir, LoadOptions{KV: kv, Store: store, Context: 512})
 	s, err := m.NewSession()
 	if err != nil {

@@ -106,8 +106,11 @@ func (r *Runtime) capsMask() (*vk.Mask, error) {
 		}
 		mask.MaxTier = *t
 	}
+	kernels := vkexec.KernelNames()
 	for _, name := range r.options.Disable {
-		mask.Hide = append(mask.Hide, vk.Capability(strings.TrimSpace(name)))
+		if name = strings.TrimSpace(name); !slices.Contains(kernels, name) {
+			mask.Hide = append(mask.Hide, vk.Capability(name))
+		}
 	}
 	return &mask, nil
 }

@@ -46,7 +46,7 @@ type Usage struct {
 type Timings struct {
 	PrefillMS, FirstTokenMS, DecodeMS float64
 	PrefillTPS, DecodeTPS             float64
-	HostMicrosPerToken                float64 // of a decode step, outside the wait for the device
+	HostMicrosPerToken                float64 // of a decode step, outside the wait for the device and the one recording
 }
 
 // Counts are exact figures of one decode step.
@@ -99,7 +99,7 @@ func (s *Session) Result() Result {
 	}
 	if r.Decode > 0 && r.DecodeSteps > 0 {
 		out.Timings.DecodeTPS = float64(r.DecodeSteps) / r.Decode.Seconds()
-		out.Timings.HostMicrosPerToken = float64((r.Decode - r.DecodeWait).Microseconds()) / float64(r.DecodeSteps)
+		out.Timings.HostMicrosPerToken = float64((r.Decode - r.DecodeWait - r.DecodeRecord).Microseconds()) / float64(r.DecodeSteps)
 	}
 	return out
 }

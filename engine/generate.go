@@ -48,6 +48,7 @@ type Result struct {
 	Decode           time.Duration // behind the first token
 	DecodeSteps      int
 	DecodeWait       time.Duration // of Decode: between submission and fence
+	DecodeRecord     time.Duration // of Decode: recording plans, which happens once
 	Dispatches       uint64        // per decode step
 	Barriers         uint64
 	SubmitsPerDecode float64
@@ -174,6 +175,7 @@ func (g *generation) account(before vkexec.Stats) {
 	after := g.s.e.Stats()
 	r := &g.s.result
 	r.DecodeWait = time.Duration(after.WaitNS - before.WaitNS)
+	r.DecodeRecord = time.Duration(after.RecordNS - before.RecordNS)
 	r.Dispatches = (after.Dispatches - before.Dispatches) / uint64(n)
 	r.Barriers = (after.Barriers - before.Barriers) / uint64(n)
 	r.SubmitsPerDecode = float64(after.Submits-before.Submits) / float64(n)

@@ -30,6 +30,16 @@ var (
 	ErrClosed = errors.New("closed")
 )
 
+// kind gives a whole sentence the kind of a sentinel, whose own words would
+// only trail behind it.
+type kind struct {
+	text string
+	is   error
+}
+
+func (k kind) Error() string        { return k.text }
+func (k kind) Is(target error) bool { return target == k.is }
+
 // Error is a Vulkan call that failed. errors.Is maps its result to the
 // sentinels above.
 type Error struct {

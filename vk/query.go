@@ -260,7 +260,7 @@ func free(budget, usage uint64) uint64 {
 // the index into it.
 func choose(list []*Caps, selector string) (int, error) {
 	if len(list) == 0 {
-		return 0, fmt.Errorf("vk: the Vulkan drivers found no device: %w", ErrNoDevice)
+		return 0, kind{"vk: the Vulkan drivers found no device", ErrNoDevice}
 	}
 	if selector == "" {
 		best := 0
@@ -288,9 +288,9 @@ func choose(list []*Caps, selector string) (int, error) {
 	case 1:
 		return matches[0], nil
 	case 0:
-		return 0, fmt.Errorf("vk: no device is called %q; there are: %s: %w", selector, listing(list), ErrNoDevice)
+		return 0, kind{fmt.Sprintf("vk: no device is called %q; there are: %s", selector, listing(list)), ErrNoDevice}
 	default:
-		return 0, fmt.Errorf("vk: %q fits several devices; choose by index: %s: %w", selector, listing(list), ErrNoDevice)
+		return 0, kind{fmt.Sprintf("vk: %q fits several devices; choose by index: %s", selector, listing(list)), ErrNoDevice}
 	}
 }
 

@@ -61,6 +61,7 @@ type Executor struct {
 type Stats struct {
 	Steps, Submits, Dispatches, Barriers uint64
 	WaitNS                               int64 // from submission to the fence, summed
+	RecordNS                             int64 // spent on recording plans, pipelines included: once per kind of step
 }
 
 // New places the model's weights and caches on the device. g is the graph as the model built it.

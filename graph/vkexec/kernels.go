@@ -28,6 +28,17 @@ func (c constants) get(name string) uint32 {
 	panic("BUG: vkexec: kernel without constant " + name)
 }
 
+// KernelNames are the kernels that Options.Disable may be asked for.
+func KernelNames() []string {
+	var names []string
+	for _, m := range shaders.Modules() {
+		if !slices.Contains(names, m.Kernel) {
+			names = append(names, m.Kernel)
+		}
+	}
+	return names
+}
+
 // KernelDigest tells the kernels of this build from those of another: pipelines compiled from others must not be used.
 func KernelDigest() string {
 	h := sha256.New()

@@ -3,6 +3,7 @@ package vkexec
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/qwenvk/qwenvk/graph"
 	"github.com/qwenvk/qwenvk/shaders"
@@ -104,7 +105,9 @@ func (e *Executor) plan(ctx context.Context, key planKey) (*Plan, error) {
 		p.used = e.clock
 		return p, nil
 	}
+	begin := time.Now()
 	p, err := e.record(ctx, key)
+	e.stats.RecordNS += time.Since(begin).Nanoseconds()
 	if err != nil {
 		return nil, err
 	}
