@@ -338,3 +338,19 @@ func TestLoadErrors(t *testing.T) {
 		t.Errorf("device of no machine: %v", err)
 	}
 }
+
+// TestDisable hides kernels and capabilities by name; the answer stays.
+func TestDisable(t *testing.T) {
+	rt := openTest(t, Options{Disable: []string{"mul_mat_vec", "float16"}}, nil)
+	if rt.Device().Tier != 0 {
+		t.Errorf("tier %d without float16", rt.Device().Tier)
+	}
+	m, s := openDemo(t, rt, LoadOptions{})
+	if text, _ := generate(context.Background(), t, s, encode(t, m, sum), GenerateOptions{}); !strings.HasSuffix(text, "42") {
+		t.Errorf("answer %q", text)
+	}
+	if rt, err := Open(Options{Disable: []string{"no such thing"}, CacheDir: "none"}); err == nil {
+		rt.Close()
+		t.Error("a name that is neither kernel nor capability was taken")
+	}
+}
