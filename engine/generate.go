@@ -66,7 +66,7 @@ func (s *Session) Generate(ctx context.Context, ids []int32, o GenerateOptions) 
 		g := &generation{s: s, o: o, ids: ids, begin: time.Now()}
 		s.result = Result{PromptTokens: len(ids)}
 		err := g.run(ctx, yield)
-		if err != nil && errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			s.result.FinishReason, err = FinishInterrupted, nil
 			g.flush(yield)
 		}
@@ -145,6 +145,10 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 
 	decode := time.Now()
 	before := s.e.Stats()
+	defer func() {
+		s.result.Decode = time.Since(decode)
+		g.account(before)
+	}()
 	fresh := true // the device does not hold this sequence's next id yet
 	for {
 		if g.emit(id, yield) {
@@ -161,8 +165,6 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 		fresh = false
 		s.result.DecodeSteps++
 	}
-	s.result.Decode = time.Since(decode)
-	g.account(before)
 	return nil
 }
 
