@@ -152,6 +152,7 @@ func checkLogits(t *testing.T, s *Session, ids []int32, want expected, chunk int
 	}
 	rms := math.Sqrt(sum/n) / std
 	kl /= float64(want.rows)
+	t.Logf("chunk %d, %d rows: max %.2g, rms %.2g, KL %.2g", chunk, rows, worst, rms, kl)
 	if rows != want.rows || !(worst <= tol.maxAbs) || !(rms <= tol.relRMS) || !(kl <= tol.meanKL) {
 		t.Errorf("chunk %d, %d of %d rows: max %.2g (accept %.2g), rms %.2g (%.2g), KL %.2g (%.2g)",
 			chunk, rows, want.rows, worst, tol.maxAbs, rms, tol.relRMS, kl, tol.meanKL)
