@@ -7,7 +7,8 @@
 #   race         the packages with goroutines, under the race detector
 #
 # All but the first leave out what the short tests leave out: the demo model's 150 prompts in each precision, kernels
-# above tier 0 in whole models. Words on the command line choose among the four: scripts/test.sh lavapipe race.
+# above tier 0 in whole models. Words on the command line choose among the four, and know two more, the packages of
+# swiftshader's pass on older and newer drivers: scripts/test.sh mesa22 mesa26 race.
 #
 # With QWENVK_TEST_DEVICE (index, part of the name, or UUID) the packages that compute run on that device of this
 # machine instead, with whatever driver the system has.
@@ -37,7 +38,13 @@ run() {
 		local -x "${1%%=*}=${1#*=}"
 		shift
 	fi
-	scripts/with-driver.sh "$driver" "${test[@]}" "$@" || true
+	case $driver in
+	mesa*) # the go command itself runs with the system's C library, the tests with the driver's
+		scripts/setup.sh "$driver"
+		"${test[@]}" -exec "$PWD/scripts/with-driver.sh $driver" "$@" || true
+		;;
+	*) scripts/with-driver.sh "$driver" "${test[@]}" "$@" || true ;;
+	esac
 	echo "   $((SECONDS - began)) s"
 }
 
@@ -53,6 +60,7 @@ passes() {
 		lavapipe) run lavapipe lavapipe ./... ;;
 		subgroups) run "lavapipe with subgroups of 4" lavapipe LP_NATIVE_VECTOR_WIDTH=128 -short "${kernels[@]}" ;;
 		swiftshader) run swiftshader swiftshader -short "${models[@]}" ;;
+		mesa22 | mesa26) run "lavapipe of $name" "$name" -short "${models[@]}" ;;
 		race) run "race, on lavapipe" lavapipe -race -short "${concurrent[@]}" ;;
 		*) echo "scripts/test.sh: there is no pass \"$name\"" ;;
 		esac
