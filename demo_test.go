@@ -115,6 +115,7 @@ func TestDemo(t *testing.T) {
 	cases := readEval(t)
 	for _, r := range demoRuns() {
 		t.Run(r.name, func(t *testing.T) {
+			t.Parallel() // so small a model leaves cores idle
 			rt := openUnchecked(t)
 			m := loadDemo(t, rt, r)
 			s, err := m.NewSession()
