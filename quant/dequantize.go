@@ -14,6 +14,9 @@ func Dequantize(dst []float32, t Type, src []byte) error {
 	if !t.Valid() {
 		return fmt.Errorf("quant: %v is no type of weights", t)
 	}
+	if LayoutOf(t) == (Layout{}) {
+		return fmt.Errorf("quant: type %v is not computed with", t)
+	}
 	block, size := t.BlockSize(), t.BlockBytes()
 	if len(dst)%block != 0 || len(src)%size != 0 || len(dst)/block != len(src)/size {
 		return fmt.Errorf("quant: %d bytes of %v do not hold %d elements", len(src), t, len(dst))

@@ -74,6 +74,9 @@ func checkSource(t Type, src []byte, rows, cols int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if LayoutOf(t) == (Layout{}) {
+		return 0, fmt.Errorf("quant: type %v is not computed with", t)
+	}
 	if rows < 0 || len(src)%row != 0 || len(src)/row != rows {
 		return 0, fmt.Errorf("quant: %d bytes are not %d rows of %d %v elements", len(src), rows, cols, t)
 	}

@@ -10,12 +10,31 @@ type Type uint8
 
 // The types that qwenvk computes with. Block types are those of GGML, under its names.
 const (
-	F32  Type = 1 + iota // 4 bytes each
-	F16                  // IEEE half
-	BF16                 // the upper half of a float32
-	Q8_0                 // 32 elements: f16 scale, 32 int8
-	Q4_0                 // 32 elements: f16 scale, 32 4-bit quants with bias 8
-	Q6_K                 // 256 elements: 4+2-bit quants with bias 32, 16 int8 scales, f16 scale of scales
+	F32     Type = 1 + iota // 4 bytes each
+	F16                     // IEEE half
+	BF16                    // the upper half of a float32
+	Q8_0                    // 32 elements: f16 scale, 32 int8
+	Q4_0                    // 32 elements: f16 scale, 32 4-bit quants with bias 8
+	Q6_K                    // 256 elements: 4+2-bit quants with bias 32, 16 int8 scales, f16 scale of scales
+	Q4_1                    // 32 elements: f16 scale, f16 minimum, 32 4-bit quants
+	Q5_0                    // 32 elements: f16 scale, 32 5-bit quants with bias 16
+	Q5_1                    // 32 elements: f16 scale, f16 minimum, 32 5-bit quants
+	Q2_K                    // 256 elements: 2-bit quants, 16 4-bit scales and minima, f16 scales of both
+	Q3_K                    // 256 elements: 3-bit quants, 16 6-bit scales, f16 scale of scales
+	Q4_K                    // 256 elements: 4-bit quants, 8 6-bit scales and minima, f16 scales of both
+	Q5_K                    // 256 elements: 5-bit quants, 8 6-bit scales and minima, f16 scales of both
+	IQ4_NL                  // 32 elements: f16 scale, 4-bit places in a table of 16 values
+	IQ4_XS                  // 256 elements: as IQ4_NL, 8 6-bit scales, f16 scale of scales
+	IQ1_S                   // 256 elements: groups of 8 from a codebook of 2048, 3-bit scales
+	IQ1_M                   // 256 elements: as IQ1_S, finer scales
+	IQ2_XXS                 // 256 elements: groups of 8 from a codebook of 256 with signs
+	IQ2_XS                  // 256 elements: groups of 8 from a codebook of 512 with signs
+	IQ2_S                   // 256 elements: groups of 8 from a codebook of 1024 with signs
+	IQ3_XXS                 // 256 elements: groups of 4 from a codebook of 256 with signs
+	IQ3_S                   // 256 elements: groups of 4 from a codebook of 512 with signs
+	TQ1_0                   // 256 elements: ternary, 5 to a byte, f16 scale
+	TQ2_0                   // 256 elements: ternary, 2 bits each, f16 scale
+	MXFP4                   // 32 elements: e8m0 scale, 4-bit e2m1 floats
 )
 
 // types is the one table of what a Type is.
@@ -29,6 +48,26 @@ var types = [...]struct {
 	Q8_0: {"Q8_0", 32, 34},
 	Q4_0: {"Q4_0", 32, 18},
 	Q6_K: {"Q6_K", 256, 210},
+
+	Q4_1:    {"Q4_1", 32, 20},
+	Q5_0:    {"Q5_0", 32, 22},
+	Q5_1:    {"Q5_1", 32, 24},
+	Q2_K:    {"Q2_K", 256, 84},
+	Q3_K:    {"Q3_K", 256, 110},
+	Q4_K:    {"Q4_K", 256, 144},
+	Q5_K:    {"Q5_K", 256, 176},
+	IQ4_NL:  {"IQ4_NL", 32, 18},
+	IQ4_XS:  {"IQ4_XS", 256, 136},
+	IQ1_S:   {"IQ1_S", 256, 50},
+	IQ1_M:   {"IQ1_M", 256, 56},
+	IQ2_XXS: {"IQ2_XXS", 256, 66},
+	IQ2_XS:  {"IQ2_XS", 256, 74},
+	IQ2_S:   {"IQ2_S", 256, 82},
+	IQ3_XXS: {"IQ3_XXS", 256, 98},
+	IQ3_S:   {"IQ3_S", 256, 110},
+	TQ1_0:   {"TQ1_0", 256, 54},
+	TQ2_0:   {"TQ2_0", 256, 66},
+	MXFP4:   {"MXFP4", 32, 17},
 }
 
 // Valid reports whether t is one of the types above.

@@ -66,7 +66,22 @@ check_pins() {
 }
 
 # compile OUT SOURCE DEFINES...: one variant. Names are kept: reflection compares them with the Go structs.
+# What the pinned tools made of the same preprocessed text before is taken from the cache beside them.
 compile() {
+	local out=$1 source=$2 key
+	shift 2
+	key=$tools/cache/$({ echo "$glslc_pin $spirv_pin"; tool glslc -E --target-env=vulkan1.1 -I shaders "$@" "shaders/$source"; } |
+		sha256sum | cut -d ' ' -f 1)
+	if [ -f "$key" ]; then
+		cp "$key" "$out"
+		return
+	fi
+	translate "$out" "$source" "$@"
+	mkdir -p "$tools/cache"
+	cp "$out" "$key.$$" && mv "$key.$$" "$key"
+}
+
+translate() {
 	local out=$1 source=$2
 	shift 2
 	tool glslc --target-env=vulkan1.1 -Werror -fshader-stage=compute -I shaders "$@" -o "$out.tmp" "shaders/$source"
