@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/qwenvk/qwenvk/chat"
@@ -49,6 +50,7 @@ type Model struct {
 	model      *model.Model
 	tok        *tokenizer.Tokenizer
 	template   *chat.Template
+	chatML     bool // the template is ours, the model has none
 	exec       *vkexec.Executor
 	engine     *engine.Engine
 	info       Info
@@ -95,6 +97,7 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 		if m.tok, m.template, err = readText(m.checkpoint, o.Template); err != nil {
 			return err
 		}
+		m.chatML = o.Template == "" && m.checkpoint.ChatTemplate() == "" && m.template != nil
 	}
 	size, err := m.runtime.fit(m.model, kv, o)
 	if err != nil {
@@ -181,14 +184,24 @@ func (m *Model) source(name string) (vkexec.Tensor, error) {
 // Tokenizer is the model's tokenizer; nil after a load of weights only.
 func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }
 
-// ChatTemplate is the model's chat template; nil if it has none.
+// ChatTemplate is the model's chat template, ChatML for a model without one whose vocabulary knows its marks; nil if
+// there is none.
 func (m *Model) ChatTemplate() *chat.Template { return m.template }
 
-// EOS are the ids that end an answer.
+// DefaultTemplate reports a model that brought no chat template and is spoken to in ChatML.
+func (m *Model) DefaultTemplate() bool { return m.template != nil && m.chatML }
+
+// EOS are the ids that end an answer. Models of the first generation name the end of a document alone; with ChatML the
+// end of a turn joins it.
 func (m *Model) EOS() []int32 {
 	var ids []int32
 	for _, id := range m.model.Config.EOS {
 		ids = append(ids, int32(id))
+	}
+	if m.chatML {
+		if end, ok := m.tok.TokenID(chat.ChatMLEnd); ok && !slices.Contains(ids, end) {
+			ids = append(ids, end)
+		}
 	}
 	return ids
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/qwenvk/qwenvk/tokenizer"
 )
 
-// readText makes the tokenizer and the chat template of a checkpoint. A model without a template has none (nil);
-// override replaces it.
+// readText makes the tokenizer and the chat template of a checkpoint; override replaces the template. A model without one
+// gets ChatML if its vocabulary has the marks (DefaultTemplate says whether), else none (nil).
 func readText(c *loader.Checkpoint, override string) (*tokenizer.Tokenizer, *chat.Template, error) {
 	tok, err := readTokenizer(c)
 	if err != nil {
@@ -20,13 +20,23 @@ func readText(c *loader.Checkpoint, override string) (*tokenizer.Tokenizer, *cha
 		source = override
 	}
 	if source == "" {
-		return tok, nil, nil
+		if !KnowsChatML(tok) {
+			return tok, nil, nil
+		}
+		return tok, chat.ChatML(), nil
 	}
 	t, err := chat.NewTemplate(source)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", c.Name(), err)
 	}
 	return tok, t, nil
+}
+
+// KnowsChatML reports whether a vocabulary has the control tokens of ChatML.
+func KnowsChatML(tok *tokenizer.Tokenizer) bool {
+	start, okStart := tok.TokenID(chat.ChatMLStart)
+	end, okEnd := tok.TokenID(chat.ChatMLEnd)
+	return okStart && okEnd && tok.IsSpecial(start) && tok.IsSpecial(end)
 }
 
 func readTokenizer(c *loader.Checkpoint) (*tokenizer.Tokenizer, error) {

@@ -6,19 +6,26 @@ import "unicode/utf8"
 // file is readable text: printable Latin-1 bytes stand for themselves, the other 68 are
 // U+0100 and on, in order. A space is therefore "Ġ" and a newline "Ċ".
 
+// runeOfByte is the alphabet.
+var runeOfByte = func() (table [256]rune) {
+	next := rune(0x100)
+	for b := range table {
+		table[b] = rune(b)
+		if !printsAsItself(b) {
+			table[b] = next
+			next++
+		}
+	}
+	return table
+}()
+
 // byteOfRune is the inverse alphabet: byteOfRune[r] is the byte that r stands for, -1 when
 // r is not in the alphabet. The highest character is U+0143.
 var byteOfRune = func() (table [0x144]int16) {
 	for i := range table {
 		table[i] = -1
 	}
-	next := rune(0x100)
-	for b := range 256 {
-		r := rune(b)
-		if !printsAsItself(b) {
-			r = next
-			next++
-		}
+	for b, r := range runeOfByte {
 		table[r] = int16(b)
 	}
 	return table
@@ -45,4 +52,12 @@ func appendPiece(dst []byte, entry string) (out []byte, inside bool) {
 		i += n
 	}
 	return dst, true
+}
+
+// appendAlphabet appends the entry that stands for the bytes of piece; appendPiece undoes it.
+func appendAlphabet(dst []byte, piece string) []byte {
+	for i := range len(piece) {
+		dst = utf8.AppendRune(dst, runeOfByte[piece[i]])
+	}
+	return dst
 }

@@ -12,7 +12,7 @@ import (
 // below 20 MB.
 const maxFile = 256 << 20
 
-// FromDir reads the tokenizer of a model folder in Hugging Face layout: tokenizer.json, or
+// FromDir reads the tokenizer of a model folder in Hugging Face layout: tokenizer.json, qwen.tiktoken, or
 // vocab.json with merges.txt, and tokenizer_config.json.
 func FromDir(dir string) (*Tokenizer, error) {
 	config, err := readFile(dir, "tokenizer_config.json")
@@ -26,11 +26,18 @@ func FromDir(dir string) (*Tokenizer, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	ranks, noRanks := readFile(dir, "qwen.tiktoken")
+	if noRanks == nil {
+		return FromTiktoken(ranks)
+	}
+	if !errors.Is(noRanks, fs.ErrNotExist) {
+		return nil, noRanks
+	}
 	vocab, noVocab := readFile(dir, "vocab.json")
 	merges, noMerges := readFile(dir, "merges.txt")
 	switch {
 	case errors.Is(noVocab, fs.ErrNotExist) && errors.Is(noMerges, fs.ErrNotExist):
-		return nil, fmt.Errorf("tokenizer: %s has no tokenizer.json, nor vocab.json and merges.txt; copy the model's tokenizer files there: %w", dir, fs.ErrNotExist)
+		return nil, fmt.Errorf("tokenizer: %s has no tokenizer.json, qwen.tiktoken, nor vocab.json and merges.txt; copy the model's tokenizer files there: %w", dir, fs.ErrNotExist)
 	case noVocab != nil:
 		return nil, noVocab
 	case noMerges != nil:

@@ -14,8 +14,9 @@
 // that cuts words is a hand-written scanner when it is Qwen's own and a regular expression
 // otherwise, and merges are taken by rank, the leftmost of equal ranks first.
 //
-// A tokenizer is read from tokenizer.json, from vocab.json with merges.txt, or from the
-// metadata of a GGUF file, and all three give the same ids. It is immutable after that and
+// A tokenizer is read from tokenizer.json, from vocab.json with merges.txt, from the ranks
+// of the first Qwen models (qwen.tiktoken), or from the metadata of a GGUF file, and all
+// give the same ids. It is immutable after that and
 // safe for concurrent use.
 //
 // Text of unknown origin is encoded with EncodeOptions.Plain: then nothing in it can become

@@ -77,3 +77,26 @@ func FuzzEncodeDecode(f *testing.F) {
 		mustDecode(t, tok, ids, tokenizer.DecodeOptions{SkipSpecial: true})
 	})
 }
+
+// FuzzTiktoken: as FuzzTokenizerJSON, for the ranks of the first models.
+func FuzzTiktoken(f *testing.F) {
+	f.Add("YQ== 0\nYg== 1\nYWI= 2\n")
+	f.Add("YQ== 0\r\nYWFhYWFh 1")
+	f.Add("YQ== 00")
+	f.Fuzz(func(t *testing.T, file string) {
+		tok, err := tokenizer.FromTiktoken([]byte(file))
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "tokenizer: qwen.tiktoken: ") || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("the error is not one sentence: %v", err)
+			}
+			return
+		}
+		ids, err := tok.Encode("ab a<|im_end|>", tokenizer.EncodeOptions{})
+		if err != nil {
+			return
+		}
+		if _, err := tok.Decode(ids, tokenizer.DecodeOptions{}); err != nil {
+			t.Fatalf("Encode made ids that Decode refuses: %v", err)
+		}
+	})
+}

@@ -257,7 +257,7 @@ func TestFromDir(t *testing.T) {
 	}{
 		{"fast", map[string][]byte{"tokenizer.json": tinyFile(t)}, ""},
 		{"slow", map[string][]byte{"vocab.json": vocab, "merges.txt": merges, "tokenizer_config.json": config}, ""},
-		{"nothing", nil, "no tokenizer.json, nor vocab.json and merges.txt"},
+		{"nothing", nil, "no tokenizer.json, qwen.tiktoken, nor vocab.json and merges.txt"},
 		{"no merges", map[string][]byte{"vocab.json": vocab, "tokenizer_config.json": config}, "merges.txt"},
 		{"no vocabulary", map[string][]byte{"merges.txt": merges, "tokenizer_config.json": config}, "vocab.json"},
 		{"no config", map[string][]byte{"vocab.json": vocab, "merges.txt": merges}, "no tokenizer_config.json"},

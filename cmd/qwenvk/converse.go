@@ -36,6 +36,9 @@ func (p *program) converse(ctx context.Context, m *loaded, a *ask) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, talk.Close()) }()
+	if m.DefaultTemplate() {
+		p.noteChatML(m.name)
+	}
 	lines := p.openLines()
 	defer func() { err = errors.Join(err, lines.Close()) }()
 	defer p.exits.add(func() { _ = lines.Close() })() // the program is ending: nobody is left to tell

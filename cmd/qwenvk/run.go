@@ -227,6 +227,9 @@ func (p *program) render(ctx context.Context, m *loaded, a *ask) (string, error)
 	if template == nil {
 		return "", fmt.Errorf("%s has no chat template; give one with --template FILE, or continue text with --raw", m.name)
 	}
+	if m.DefaultTemplate() {
+		p.noteChatML(m.name)
+	}
 	if a.think != chat.ThinkAuto && !template.TakesThinking() {
 		p.warn("--think has no effect: the chat template does not know enable_thinking")
 	}
@@ -238,6 +241,11 @@ func (p *program) render(ctx context.Context, m *loaded, a *ask) (string, error)
 		messages = append([]chat.Message{{Role: "system", Content: a.system}}, messages...)
 	}
 	return template.Render(ctx, chat.RenderOptions{Messages: messages, Tools: a.tools, Think: a.think, AddGenerationPrompt: true})
+}
+
+// noteChatML tells that a model is spoken to in a form that it did not bring.
+func (p *program) noteChatML(name string) {
+	p.note("%s has no chat template; ChatML is used, as Qwen's chat models before templates had it (--template FILE gives another, --raw none)", name)
 }
 
 // answerOnce answers and ends. An interrupted answer is printed as far as it got.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/qwenvk/qwenvk"
 	"github.com/qwenvk/qwenvk/chat"
 	"github.com/qwenvk/qwenvk/demo"
 	"github.com/qwenvk/qwenvk/loader"
@@ -55,8 +56,9 @@ func readTokenizer(name string) (t *tokenizer.Tokenizer, err error) {
 	return t, nil
 }
 
-// readTemplate reads a model's chat template, or that of a file where one is named.
-func readTemplate(name, file string) (*chat.Template, error) {
+// readTemplate reads a model's chat template, or that of a file where one is named. A model without one is spoken to in
+// ChatML if its vocabulary has the marks.
+func (p *program) readTemplate(name, file string) (*chat.Template, error) {
 	if err := checkModel(name); err != nil {
 		return nil, err
 	}
@@ -72,7 +74,12 @@ func readTemplate(name, file string) (*chat.Template, error) {
 		return nil, &loadError{err}
 	}
 	if source == "" {
-		return nil, fmt.Errorf("%s has no chat template; give one with --template FILE", name)
+		tok, err := readTokenizer(name)
+		if err != nil || !qwenvk.KnowsChatML(tok) {
+			return nil, fmt.Errorf("%s has no chat template; give one with --template FILE", name)
+		}
+		p.noteChatML(name)
+		return chat.ChatML(), nil
 	}
 	t, err := chat.NewTemplate(source)
 	if err != nil {

@@ -187,7 +187,7 @@ func (p *program) template(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	t, err := readTemplate(c.Args().First(), c.String("template"))
+	t, err := p.readTemplate(c.Args().First(), c.String("template"))
 	if err != nil {
 		return err
 	}
