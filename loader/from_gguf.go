@@ -8,25 +8,47 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/edsrzf/mmap-go"
+
 	"github.com/qwenvk/qwenvk/loader/gguf"
 )
 
-// inspectGGUF makes a checkpoint of a GGUF file's bytes.
-func inspectGGUF(path string, data []byte) (*Checkpoint, error) {
+// inspectGGUF makes a checkpoint of a GGUF file's bytes. Where it is the first of several files, and onDisk is set, the
+// others are mapped too; the checkpoint keeps their mappings.
+func inspectGGUF(path string, data []byte, onDisk bool) (_ *Checkpoint, err error) {
 	f, err := gguf.Parse(data)
 	if err != nil {
-		var u *gguf.UnsupportedError
-		if errors.As(err, &u) {
-			return nil, unsupported(path, err.Error(), "the types that work are "+typeNames())
-		}
+		return nil, ggufError(path, err)
+	}
+	split, err := readSplit(f)
+	if err != nil {
 		return nil, corrupt(path, err)
 	}
+	var paths []string // of each tensor, in a model of several files
+	var mapped []mmap.MMap
+	defer func() {
+		if err != nil {
+			for i := range mapped {
+				err = errors.Join(err, mapped[i].Unmap())
+			}
+		}
+	}()
+	if split.count > 1 && onDisk {
+		if paths, mapped, err = joinParts(path, f, split); err != nil {
+			return nil, err
+		}
+	}
 	base := filepath.Base(path)
+	name := strings.TrimSuffix(base, filepath.Ext(base))
+	if stem, _, _, ok := parsePartName(base); ok {
+		name = stem
+	}
 	c := &Checkpoint{
 		format:  "gguf",
 		path:    path,
-		name:    strings.TrimSuffix(base, filepath.Ext(base)),
+		name:    name,
 		tensors: make(map[string]Tensor, len(f.Tensors)),
+		maps:    mapped,
 		text:    texts{gguf: f},
 	}
 	m := metadata{file: f}
@@ -39,8 +61,8 @@ func inspectGGUF(path string, data []byte) (*Checkpoint, error) {
 	if m.err != nil {
 		return nil, corrupt(path, m.err)
 	}
-	if n := m.optional("split.count", 0); n > 1 {
-		c.refuse(unsupported(path, fmt.Sprintf("it is one part of a model in %d files", n), "join them with \"llama-gguf-split --merge\""))
+	if split.count > 1 && !onDisk {
+		c.refuse(unsupported(path, fmt.Sprintf("it is one part of a model in %d files", split.count), "join them with \"llama-gguf-split --merge\""))
 	}
 	if len(f.Tensors) == 0 {
 		c.refuse(unsupported(path, "it has no tensors, only metadata", "give the file with the weights"))
@@ -49,7 +71,10 @@ func inspectGGUF(path string, data []byte) (*Checkpoint, error) {
 	if err := c.configure(config, inFile(path, err)); err != nil {
 		return nil, err
 	}
-	for _, t := range f.Tensors {
+	for i, t := range f.Tensors {
+		if paths != nil {
+			base = filepath.Base(paths[i])
+		}
 		rows, cols := matrix(t.Shape)
 		if err := c.add(Tensor{
 			Name: t.Name, FileName: t.Name, File: base,

@@ -54,7 +54,7 @@ func Open(path string) (*Checkpoint, error) {
 // OpenGGUF opens a GGUF file that is in memory, such as one embedded in a program. The
 // checkpoint uses data until it is closed. name stands for the file in messages.
 func OpenGGUF(name string, data []byte) (*Checkpoint, error) {
-	c, err := inspectGGUF(name, data)
+	c, err := inspectGGUF(name, data, false)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,14 @@ func Inspect(path string) (*Checkpoint, error) {
 	if st.IsDir() {
 		return inspectFolder(path)
 	}
+	first, redirected := firstPart(path)
+	if redirected { // whichever part was named, the first has the metadata
+		path = first
+	}
 	m, err := mapFile(path)
+	if redirected && errors.Is(err, ErrNotFound) {
+		return nil, missingPart(path, 1)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -83,8 +90,8 @@ func Inspect(path string) (*Checkpoint, error) {
 		err = unsupported(path, what, advice)
 	} else {
 		var c *Checkpoint
-		if c, err = inspectGGUF(path, m); err == nil {
-			c.maps = []mmap.MMap{m}
+		if c, err = inspectGGUF(path, m, true); err == nil {
+			c.maps = append(c.maps, m)
 			return c, nil
 		}
 	}
