@@ -173,12 +173,12 @@ func (o LoadOptions) storage() (mo model.Options, kv vkexec.KVType, err error) {
 }
 
 // source hands the executor a tensor of the checkpoint.
-func (m *Model) source(name string) (vkexec.Tensor, error) {
+func (m *Model) source(name string) (quant.Source, error) {
 	t, ok := m.checkpoint.Tensor(name)
 	if !ok {
-		return vkexec.Tensor{}, fmt.Errorf("tensor %s is missing: %w", name, ErrWeights)
+		return nil, fmt.Errorf("tensor %s is missing: %w", name, ErrWeights)
 	}
-	return vkexec.Tensor{Type: t.Type, Rows: t.Rows, Cols: t.Cols, Data: t.Data}, nil
+	return t.Source(), nil
 }
 
 // Tokenizer is the model's tokenizer; nil after a load of weights only.

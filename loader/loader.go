@@ -39,7 +39,23 @@ type Tensor struct {
 	Cols     int        // the last dimension, whose elements are neighbours
 	Shape    []int      // outermost first
 	Data     []byte     // Rows × Type.RowBytes(Cols); part of the file, never to be written
+
+	// Packed is the matrix where it lies in several tensors of the file, or in a form that is no Type: GPTQ, AWQ, FP8.
+	// Type and Data are then zero. [Tensor.Source] is there for every tensor.
+	Packed      quant.Source
+	PackedBytes int64 // of its parts in the file
 }
+
+// Source returns what the tensor's weights are made from.
+func (t *Tensor) Source() quant.Source {
+	if t.Packed != nil {
+		return t.Packed
+	}
+	return quant.Blocks{Type: t.Type, Rows: t.Rows, Cols: t.Cols, Data: t.Data}
+}
+
+// Bytes returns how many bytes the tensor takes in the file.
+func (t *Tensor) Bytes() int64 { return int64(len(t.Data)) + t.PackedBytes }
 
 // Open opens the GGUF file or the folder at path. The error is an *Error, and for a model that
 // is sound but cannot be used here, such as one of unknown tensor types, ErrUnsupportedModel.
@@ -158,7 +174,7 @@ func (c *Checkpoint) add(t Tensor) error {
 	if other, twice := c.tensors[t.Name]; twice {
 		return fmt.Errorf("tensors %q and %q are the same weight, %q", other.FileName, t.FileName, t.Name)
 	}
-	if t.Type == 0 {
+	if t.Type == 0 && t.Packed == nil {
 		c.refuse(unsupported(c.path, fmt.Sprintf("tensor %q is of type %s", t.FileName, t.TypeName), "the types that work are "+typeNames()))
 	}
 	c.tensors[t.Name] = t
@@ -205,7 +221,7 @@ func (c *Checkpoint) TypeCounts() []TypeCount {
 		s.Type = t.TypeName
 		s.Tensors++
 		s.Elements += int64(t.Rows) * int64(t.Cols)
-		s.Bytes += int64(len(t.Data))
+		s.Bytes += t.Bytes()
 		sums[t.TypeName] = s
 	}
 	counts := make([]TypeCount, 0, len(sums))

@@ -117,14 +117,15 @@ func (c *context) find(name string, rows, cols int, linear bool) graph.Weight {
 		c.b.Fail(fmt.Errorf("tensor %s has shape %v, want [%d %d]: %w", t.FileName, t.Shape, rows, cols, ErrWeights))
 		return w
 	}
-	w.Layout = c.layout(t.Type, cols, linear)
+	w.Layout = c.layout(t.Source().Layout(), cols, linear)
 	return w
 }
 
-// layout is how a weight stored as t lies on the device. A group that does not divide the row falls back to 32.
-func (c *context) layout(t quant.Type, cols int, linear bool) quant.Layout {
-	if t != quant.F32 && t != quant.F16 && t != quant.BF16 {
-		return quant.LayoutOf(t)
+// layout is how a weight lies on the device that a file stores as natural. A group that does not divide the row falls
+// back to 32.
+func (c *context) layout(natural quant.Layout, cols int, linear bool) quant.Layout {
+	if !natural.Dense() {
+		return natural
 	}
 	if s := c.options.Quantise; linear && !s.None() {
 		if cols%s.Group != 0 {
@@ -135,7 +136,7 @@ func (c *context) layout(t quant.Type, cols int, linear bool) quant.Layout {
 	if c.options.Store != nil {
 		return quant.LayoutOf(*c.options.Store)
 	}
-	return quant.LayoutOf(t)
+	return natural
 }
 
 // rope is the plain rotary table: frequency i is theta^(-2i/headDim).

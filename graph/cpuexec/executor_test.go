@@ -96,7 +96,9 @@ func TestWeightErrors(t *testing.T) {
 	if _, err := e.Run(g, step); err == nil || !strings.Contains(err.Error(), "embd has 7 elements, the graph wants 53×96") {
 		t.Errorf("got error %v", err)
 	}
-	e = cpuexec.New(m, cpuexec.Stored(func(string) (quant.Type, []byte, error) { return quant.BF16, make([]byte, 3), nil }))
+	e = cpuexec.New(m, cpuexec.Stored(func(string) (quant.Source, error) {
+		return quant.Blocks{Type: quant.BF16, Rows: 53, Cols: 96, Data: make([]byte, 3)}, nil
+	}))
 	if _, err := e.Run(g, step); err == nil || !strings.Contains(err.Error(), "tensor embd") {
 		t.Errorf("got error %v", err)
 	}

@@ -87,12 +87,12 @@ func open(t testing.TB, path string, o model.Options) (*model.Model, cpuexec.Wei
 
 // weightsOf reads the weights of a checkpoint.
 func weightsOf(c *loader.Checkpoint) cpuexec.Weights {
-	return cpuexec.Stored(func(name string) (quant.Type, []byte, error) {
+	return cpuexec.Stored(func(name string) (quant.Source, error) {
 		tensor, ok := c.Tensor(name)
 		if !ok {
-			return 0, nil, fmt.Errorf("%s has no tensor %s", filepath.Base(c.Path()), name)
+			return nil, fmt.Errorf("%s has no tensor %s", filepath.Base(c.Path()), name)
 		}
-		return tensor.Type, tensor.Data, nil
+		return tensor.Source(), nil
 	})
 }
 

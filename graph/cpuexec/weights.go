@@ -20,39 +20,35 @@ type WeightsFunc func(w graph.Weight) ([]float32, error)
 // Values calls f.
 func (f WeightsFunc) Values(w graph.Weight) ([]float32, error) { return f(w) }
 
-// Stored turns weights as a model file stores them into Weights: find returns the type and the bytes of a named
-// tensor, which are then repacked or quantised into the layout of the weight, as an upload to a device does, and
-// unpacked.
-func Stored(find func(name string) (quant.Type, []byte, error)) Weights {
+// Stored turns weights as a model file stores them into Weights: what find returns for a name is written as planes of
+// the weight's layout, as an upload to a device does, and unpacked.
+func Stored(find func(name string) (quant.Source, error)) Weights {
 	return WeightsFunc(func(w graph.Weight) ([]float32, error) {
-		t, data, err := find(w.Name)
+		source, err := find(w.Name)
 		if err != nil {
 			return nil, err
 		}
-		if w.Layout.Kind == quant.LayoutF32 { // norm weights too, whose length need not fit a kernel's stride
-			values := make([]float32, w.Rows*w.Cols)
-			if err := quant.Dequantize(values, t, data); err != nil {
-				return nil, fmt.Errorf("tensor %s: %w", w.Name, err)
-			}
-			return values, nil
-		}
-		planes := make([][]byte, w.Layout.Planes())
-		for i := range planes {
-			planes[i] = make([]byte, w.Rows*w.Layout.PlaneRowBytes(i, w.Cols))
-		}
-		convert := quant.Repack
-		if grouped(w.Layout) && (t == quant.F32 || t == quant.F16 || t == quant.BF16) {
-			convert = quant.QuantizeRows
-		}
-		if err := convert(planes, w.Layout, t, data, w.Rows, w.Cols); err != nil {
+		values := make([]float32, w.Rows*w.Cols)
+		if err := stored(values, w, source); err != nil {
 			return nil, fmt.Errorf("tensor %s: %w", w.Name, err)
 		}
-		values := make([]float32, w.Rows*w.Cols)
-		return values, quant.Unpack(values, w.Layout, planes, w.Rows, w.Cols)
+		return values, nil
 	})
 }
 
-func grouped(l quant.Layout) bool { return l.Kind == quant.LayoutQ8 || l.Kind == quant.LayoutQ4 }
+func stored(values []float32, w graph.Weight, source quant.Source) error {
+	if w.Layout.Kind == quant.LayoutF32 { // norm weights too, whose length need not fit a kernel's stride
+		return source.Values(values, 0, w.Rows)
+	}
+	planes := make([][]byte, w.Layout.Planes())
+	for i := range planes {
+		planes[i] = make([]byte, w.Rows*w.Layout.PlaneRowBytes(i, w.Cols))
+	}
+	if err := source.Planes(planes, w.Layout, 0, w.Rows); err != nil {
+		return err
+	}
+	return quant.Unpack(values, w.Layout, planes, w.Rows, w.Cols)
+}
 
 // weight returns the elements of w, asking for them at first use.
 func (e *Executor) weight(w *graph.Weight) ([]float32, error) {

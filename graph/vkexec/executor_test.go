@@ -13,6 +13,7 @@ import (
 	"github.com/qwenvk/qwenvk/internal/testkit"
 	"github.com/qwenvk/qwenvk/loader"
 	"github.com/qwenvk/qwenvk/model"
+	"github.com/qwenvk/qwenvk/quant"
 	"github.com/qwenvk/qwenvk/shaders"
 	"github.com/qwenvk/qwenvk/vk"
 	"github.com/qwenvk/qwenvk/vk/vktest"
@@ -34,12 +35,12 @@ func tiny(t *testing.T, name string, mask vk.Mask, o Options) *Executor {
 		t.Fatal(err)
 	}
 	dev := vktest.Open(t, mask)
-	e, err := New(context.Background(), dev, m.Graph, func(name string) (Tensor, error) {
+	e, err := New(context.Background(), dev, m.Graph, func(name string) (quant.Source, error) {
 		w, ok := c.Tensor(name)
 		if !ok {
-			return Tensor{}, fmt.Errorf("no tensor %s", name)
+			return nil, fmt.Errorf("no tensor %s", name)
 		}
-		return Tensor{Type: w.Type, Rows: w.Rows, Cols: w.Cols, Data: w.Data}, nil
+		return w.Source(), nil
 	}, o)
 	if err != nil {
 		t.Fatal(err)

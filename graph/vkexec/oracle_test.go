@@ -46,22 +46,19 @@ func compareWithOracle(t *testing.T, path string, mo model.Options, mask vk.Mask
 	if err != nil {
 		t.Fatal(err)
 	}
-	tensor := func(name string) (Tensor, error) {
+	tensor := func(name string) (quant.Source, error) {
 		w, ok := c.Tensor(name)
 		if !ok {
-			return Tensor{}, fmt.Errorf("no tensor %s", name)
+			return nil, fmt.Errorf("no tensor %s", name)
 		}
-		return Tensor{Type: w.Type, Rows: w.Rows, Cols: w.Cols, Data: w.Data}, nil
+		return w.Source(), nil
 	}
 	e, err := New(context.Background(), vktest.Open(t, mask), m.Graph, tensor, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	oracle := cpuexec.New(m.Graph, cpuexec.Stored(func(name string) (quant.Type, []byte, error) {
-		w, err := tensor(name)
-		return w.Type, w.Data, err
-	}))
+	oracle := cpuexec.New(m.Graph, cpuexec.Stored(tensor))
 	if e.kv.kind == "f16" {
 		oracle.KVRound = func(x float64) float64 { return float64(half.F16ToF32(half.F32ToF16(float32(x)))) }
 	}

@@ -12,15 +12,8 @@ import (
 	"github.com/qwenvk/qwenvk/vk"
 )
 
-// Tensor is a weight as a model file stores it. Data may be a mapped file: it is only read.
-type Tensor struct {
-	Type       quant.Type
-	Rows, Cols int
-	Data       []byte
-}
-
 // Source finds a weight by its canonical name.
-type Source func(name string) (Tensor, error)
+type Source func(name string) (quant.Source, error)
 
 // matrix is a pack in device memory, cut between rows into shards that one binding may cover.
 type matrix struct {
@@ -130,7 +123,7 @@ func (u *uploader) matrix(ctx context.Context, p *graph.Pack) (*matrix, error) {
 	if err != nil {
 		return m, err
 	}
-	parts := make([]Tensor, len(p.Parts))
+	parts := make([]quant.Source, len(p.Parts))
 	for i, part := range p.Parts {
 		if parts[i], err = u.tensor(part); err != nil {
 			return m, err
@@ -159,19 +152,19 @@ func (u *uploader) matrix(ctx context.Context, p *graph.Pack) (*matrix, error) {
 	return m, nil
 }
 
-func (u *uploader) tensor(w graph.Weight) (Tensor, error) {
+func (u *uploader) tensor(w graph.Weight) (quant.Source, error) {
 	t, err := u.source(w.Name)
 	if err != nil {
 		return t, err
 	}
-	if t.Rows != w.Rows || t.Cols != w.Cols {
-		return t, fmt.Errorf("tensor %s has shape [%d %d], the model needs [%d %d]", w.Name, t.Rows, t.Cols, w.Rows, w.Cols)
+	if rows, cols := t.Shape(); rows != w.Rows || cols != w.Cols {
+		return t, fmt.Errorf("tensor %s has shape [%d %d], the model needs [%d %d]", w.Name, rows, cols, w.Rows, w.Cols)
 	}
 	return t, nil
 }
 
 // fill converts and uploads the rows of one shard.
-func (u *uploader) fill(ctx context.Context, m *matrix, s shard, parts []Tensor) error {
+func (u *uploader) fill(ctx context.Context, m *matrix, s shard, parts []quant.Source) error {
 	rowBytes := m.layout.RowBytes(m.cols)
 	step := max(4, min(s.rows, uploadBlock/rowBytes)/4*4)
 	scratch := make([][]byte, m.layout.Planes())
@@ -203,7 +196,7 @@ func (u *uploader) fill(ctx context.Context, m *matrix, s shard, parts []Tensor)
 }
 
 // convert makes rows [first, first+n) of the pack in the scratch planes, on all threads.
-func (u *uploader) convert(m *matrix, parts []Tensor, first, n int, scratch [][]byte) error {
+func (u *uploader) convert(m *matrix, parts []quant.Source, first, n int, scratch [][]byte) error {
 	var wg sync.WaitGroup
 	errs := make([]error, max(1, u.threads))
 	share := (n + len(errs) - 1) / len(errs)
@@ -216,11 +209,7 @@ func (u *uploader) convert(m *matrix, parts []Tensor, first, n int, scratch [][]
 			break
 		}
 		wg.Go(func() {
-			planes := make([][]byte, len(scratch))
-			for i := range planes {
-				row := m.layout.PlaneRowBytes(i, m.cols)
-				planes[i] = scratch[i][lo*row : hi*row]
-			}
+			planes := m.rowsOf(scratch, lo, hi-lo)
 			if m.pack.Interleave {
 				errs[t] = interleaveRows(planes, m, parts, first+lo, hi-lo)
 			} else {
@@ -238,51 +227,61 @@ func (u *uploader) convert(m *matrix, parts []Tensor, first, n int, scratch [][]
 }
 
 // stackRows makes rows of a pack whose parts lie one after another.
-func stackRows(planes [][]byte, m *matrix, parts []Tensor, first, n int) error {
+func stackRows(planes [][]byte, m *matrix, parts []quant.Source, first, n int) error {
 	base := 0 // first row of the part
 	for i, part := range parts {
-		lo, hi := max(first, base), min(first+n, base+part.Rows)
+		rows := m.pack.Parts[i].Rows
+		lo, hi := max(first, base), min(first+n, base+rows)
 		if lo < hi {
-			sub := make([][]byte, len(planes))
-			for p := range planes {
-				row := m.layout.PlaneRowBytes(p, m.cols)
-				sub[p] = planes[p][(lo-first)*row : (hi-first)*row]
-			}
-			if err := convertRows(sub, m, m.pack.Parts[i].Name, part, lo-base, hi-lo); err != nil {
+			if err := partRows(m.rowsOf(planes, lo-first, hi-lo), m, i, part, lo-base, hi-lo); err != nil {
 				return err
 			}
 		}
-		base += part.Rows
+		base += rows
 	}
 	return nil
 }
 
-// interleaveRows makes rows of a pack whose parts take turns.
-func interleaveRows(planes [][]byte, m *matrix, parts []Tensor, first, n int) error {
-	one := make([][]byte, len(planes))
-	for r := range n {
-		part := (first + r) % len(parts)
-		for p := range planes {
-			row := m.layout.PlaneRowBytes(p, m.cols)
-			one[p] = planes[p][r*row : (r+1)*row]
-		}
-		if err := convertRows(one, m, m.pack.Parts[part].Name, parts[part], (first+r)/len(parts), 1); err != nil {
-			return err
+// interleaveRows makes rows of a pack whose parts take turns: row r is row r/len(parts) of part r mod len(parts). Some
+// sources store many rows side by side, so several of a part are made at once and then dealt out.
+func interleaveRows(planes [][]byte, m *matrix, parts []quant.Source, first, n int) error {
+	const together = 16
+	hand := make([][]byte, len(planes))
+	for p := range hand {
+		hand[p] = make([]byte, together*m.layout.PlaneRowBytes(p, m.cols))
+	}
+	turns := len(parts)
+	for i, part := range parts {
+		lo, hi := (first-i+turns-1)/turns, (first+n-i+turns-1)/turns
+		for at := lo; at < hi; at += together {
+			k := min(together, hi-at)
+			if err := partRows(m.rowsOf(hand, 0, k), m, i, part, at, k); err != nil {
+				return err
+			}
+			for r := range k {
+				for p, row := range m.rowsOf(hand, r, 1) {
+					copy(m.rowsOf(planes, (at+r)*turns+i-first, 1)[p], row)
+				}
+			}
 		}
 	}
 	return nil
 }
 
-// convertRows repacks rows of one stored tensor, or quantises them where the layout asks for it.
-func convertRows(planes [][]byte, m *matrix, name string, t Tensor, first, n int) error {
-	rowBytes, err := t.Type.RowBytes(t.Cols)
-	if err != nil {
-		return fmt.Errorf("tensor %s: %w", name, err)
+// rowsOf cuts rows [first, first+n) out of planes.
+func (m *matrix) rowsOf(planes [][]byte, first, n int) [][]byte {
+	cut := make([][]byte, len(planes))
+	for p := range planes {
+		row := m.layout.PlaneRowBytes(p, m.cols)
+		cut[p] = planes[p][first*row : (first+n)*row]
 	}
-	src := t.Data[first*rowBytes : (first+n)*rowBytes]
-	err = quant.Convert(planes, m.layout, t.Type, src, n, t.Cols)
-	if err != nil {
-		return fmt.Errorf("tensor %s, rows from %d: %w", name, first, err)
+	return cut
+}
+
+// partRows converts rows of one part of a pack.
+func partRows(planes [][]byte, m *matrix, part int, source quant.Source, first, n int) error {
+	if err := source.Planes(planes, m.layout, first, n); err != nil {
+		return fmt.Errorf("tensor %s: %w", m.pack.Parts[part].Name, err)
 	}
 	return nil
 }
@@ -300,8 +299,8 @@ func (u *uploader) vectors(ctx context.Context, g *graph.Graph, w *weights) erro
 		if err != nil {
 			return err
 		}
-		values := make([]float32, t.Cols)
-		if err := quant.Dequantize(values, t.Type, t.Data); err != nil {
+		values := make([]float32, v.Cols)
+		if err := t.Values(values, 0, 1); err != nil {
 			return fmt.Errorf("tensor %s: %w", v.Name, err)
 		}
 		for len(host)%graph.ArenaAlign != 0 {
