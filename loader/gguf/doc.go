@@ -1,4 +1,5 @@
-// Package gguf reads the layout of a GGUF file: its metadata, and which tensors lie where.
+// Package gguf reads and writes the layout of a GGUF file: its metadata, and which tensors lie
+// where.
 //
 // A file (versions 2 and 3, little-endian) is
 //
