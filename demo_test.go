@@ -226,7 +226,7 @@ func TestGGUFQuants(t *testing.T) {
 
 // TestGGUFTwins holds the BF16 GGUF of a golden model to the same reference as its folder.
 func TestGGUFTwins(t *testing.T) {
-	for _, name := range []string{"qwen3-dense-tied", "qwen3-dense-untied"} {
+	for _, name := range []string{"qwen3-dense-tied", "qwen3-dense-untied", "qwen3-yarn"} {
 		g := readGolden(t, name)
 		path := filepath.Join(g.dir, "model.bf16.gguf")
 		if _, err := os.Stat(path); err != nil {

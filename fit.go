@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/qwenvk/qwenvk/graph/vkexec"
+	"github.com/qwenvk/qwenvk/loader"
 	"github.com/qwenvk/qwenvk/model"
 	"github.com/qwenvk/qwenvk/vk"
 )
@@ -65,6 +66,9 @@ func (r *Runtime) fit(m *model.Model, kv vkexec.KVType, o LoadOptions) (plan, er
 
 // MaxContext is the largest context that can be asked for: where positions stop being exact in the attention kernels' arithmetic and no model goes.
 const MaxContext = 1 << 24
+
+// MaxRoPEFactor is the largest factor by which a context can be stretched.
+const MaxRoPEFactor = loader.MaxRoPEFactor
 
 // bytesText writes a size for people.
 func bytesText(n uint64) string {

@@ -61,8 +61,8 @@ type Inspection struct {
 	graph *graph.Graph
 }
 
-// Inspect reads what a model file says of itself. It needs no Vulkan device; options other than Quant, Group,
-// ZeroPoint and Store are not looked at.
+// Inspect reads what a model file says of itself. It needs no Vulkan device; of the options it looks at those
+// that say how the model is stored and how its context is stretched.
 func Inspect(path string, o LoadOptions) (*Inspection, error) {
 	c, err := loader.Open(path)
 	if err != nil {

@@ -26,11 +26,20 @@ type LoadOptions struct {
 	Group     int    // elements that share a scale: 32 or 128; 0: 32
 	ZeroPoint bool   // asymmetric groups
 	KV        string // "", "f16", "f32": type of the KV cache
-	Store     string // "", "f32", "f16", "bf16": type of the weights that stay unquantised
-	Template  string // chat template to use instead of the model's own
-	Threads   int    // host threads for conversions; 0: all cores
-	Chunk     int    // tokens of a prompt that are computed at a time, at most; 0: chosen for the device
-	Progress  func(Progress)
+
+	// RoPEScaling stretches the rotary positions, in place of what the file says: "yarn", "linear", "dynamic", or "none"
+	// for the model as it was trained; "" keeps the file's. All but "none" need RoPEFactor, at least 1. RoPEOrigContext
+	// is the number of tokens that the model was trained for; 0: what the file says. The frequencies of "dynamic" are
+	// those of sessions of Context tokens.
+	RoPEScaling     string
+	RoPEFactor      float64
+	RoPEOrigContext int
+
+	Store    string // "", "f32", "f16", "bf16": type of the weights that stay unquantised
+	Template string // chat template to use instead of the model's own
+	Threads  int    // host threads for conversions; 0: all cores
+	Chunk    int    // tokens of a prompt that are computed at a time, at most; 0: chosen for the device
+	Progress func(Progress)
 
 	// WeightsOnly leaves tokenizer and chat template unread: the model takes and gives ids alone. Files that only
 	// measurements are made with may have a tokenizer that makes no sense.
@@ -103,6 +112,7 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.checkpoint.Name(), err)
 	}
+	m.model.FixContext(size.context)
 	threads := o.Threads
 	if threads <= 0 {
 		threads = runtime.NumCPU()
@@ -140,6 +150,7 @@ func (r *Runtime) maxStep() time.Duration {
 
 // storage translates the options' words.
 func (o LoadOptions) storage() (mo model.Options, kv vkexec.KVType, err error) {
+	mo.RoPE = model.RoPEScaling{Type: o.RoPEScaling, Factor: o.RoPEFactor, OriginalContext: o.RoPEOrigContext}
 	group := o.Group
 	if group == 0 {
 		group = 32

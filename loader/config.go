@@ -34,14 +34,16 @@ type Config struct {
 }
 
 // RoPEScaling stretches the rotary positions beyond what the model was trained for. Type is ""
-// where nothing is stretched; the other fields are then zero.
+// where nothing is stretched; the other fields are then zero. Of a type that is not known here
+// only Type is read.
 type RoPEScaling struct {
 	Type            string // "yarn", "linear", "dynamic", ...
 	Factor          float64
 	OriginalContext int     // context of the training
 	BetaFast        float64 // yarn: rotations above which a dimension is not stretched
 	BetaSlow        float64 // yarn: rotations below which it is stretched in full
-	AttentionFactor float64 // yarn: multiplies cos and sin
+	Exact           bool    // yarn: the borders between the two are not rounded to whole dimensions
+	AttentionFactor float64 // multiplies cos and sin; 0 with a type that has none: 1
 }
 
 // Generation holds the sampling values that a model's makers recommend; nil where they say
@@ -62,14 +64,45 @@ const (
 	yarnBetaSlow = 1
 )
 
+// NewYaRN is YaRN by the given factor with the constants of its authors.
+func NewYaRN(factor float64, original int) RoPEScaling {
+	return RoPEScaling{
+		Type: "yarn", Factor: factor, OriginalContext: original,
+		BetaFast: yarnBetaFast, BetaSlow: yarnBetaSlow, AttentionFactor: yarnAttention(factor, 1),
+	}
+}
+
 // yarnAttention is YaRN's correction of the softmax temperature, applied to cos and sin
-// (section 3.4 of the paper).
-func yarnAttention(factor float64) float64 {
+// (section 3.4 of the paper); weight is 1 there, and mscale in DeepSeek's configurations.
+func yarnAttention(factor, weight float64) float64 {
 	if factor <= 1 {
 		return 1
 	}
-	return 0.1*math.Log(factor) + 1
+	return 0.1*weight*math.Log(factor) + 1
 }
+
+// knownScaling reports the types that package model computes.
+func knownScaling(kind string) bool { return kind == "yarn" || kind == "linear" || kind == "dynamic" }
+
+// check refuses numbers that no frequency can be computed from. The context of a stretched model
+// is at most factor × original: neither may overflow.
+func (s RoPEScaling) check() error {
+	positive := func(f float64) bool { return f > 0 && !math.IsInf(f, 0) }
+	switch {
+	case !knownScaling(s.Type):
+		return nil
+	case !(s.Factor >= 1) || s.Factor > MaxRoPEFactor:
+		return fmt.Errorf("the rotary scaling factor %g is not at least 1 and at most %g", s.Factor, float64(MaxRoPEFactor))
+	case s.Type == "yarn" && (!positive(s.BetaFast) || !positive(s.BetaSlow) || s.BetaFast < s.BetaSlow):
+		return fmt.Errorf("the rotary scaling's beta_fast %g and beta_slow %g are not positive, the first the larger", s.BetaFast, s.BetaSlow)
+	case s.AttentionFactor != 0 && !positive(s.AttentionFactor) || s.Type == "yarn" && s.AttentionFactor == 0:
+		return fmt.Errorf("the rotary scaling's attention factor %g is not a positive number", s.AttentionFactor)
+	}
+	return nil
+}
+
+// MaxRoPEFactor bounds the factor of a rotary scaling: no context that is so much longer fits a device.
+const MaxRoPEFactor = 1e6
 
 // maxLayers bounds what is allocated per layer; the largest published model has 94.
 const maxLayers = 10_000
@@ -85,8 +118,9 @@ func (c *Config) check() error {
 		return fmt.Errorf("the RMS norm's epsilon %g is not between 0 and 1", c.RMSEps)
 	case !(c.RoPETheta > 0) || math.IsInf(c.RoPETheta, 0):
 		return fmt.Errorf("the rotary base %g is not a positive number", c.RoPETheta)
-	case c.RoPEScaling.Type != "" && (!(c.RoPEScaling.Factor >= 1) || math.IsInf(c.RoPEScaling.Factor, 0)):
-		return fmt.Errorf("the rotary scaling factor %g is not at least 1", c.RoPEScaling.Factor)
+	}
+	if err := c.RoPEScaling.check(); err != nil {
+		return err
 	}
 	for _, id := range append([]int{c.BOS, c.PAD}, c.EOS...) {
 		if id >= c.Vocab {

@@ -264,22 +264,37 @@ func ggufConfig(arch string, f *gguf.File) (Config, error) {
 	return c, c.check()
 }
 
-// ropeScaling reads the keys that begin with prefix.
+// ropeScaling reads the keys that begin with prefix, as llama.cpp does: a factor without a type
+// stretches evenly, attn_factor and yarn_attn_factor come on top of YaRN's own correction (Hugging
+// Face's attention_factor in its place), and yarn_log_multiplier is DeepSeek's mscale_all_dim.
 func (m *metadata) ropeScaling(prefix string, context int) RoPEScaling {
 	kind := m.optionalText(prefix + "type")
-	if kind == "" || kind == "none" {
+	if _, ok := m.file.Lookup(prefix + "factor"); ok && kind == "" {
+		kind = "linear"
+	}
+	switch {
+	case kind == "" || kind == "none":
 		return RoPEScaling{}
+	case !knownScaling(kind):
+		return RoPEScaling{Type: kind}
 	}
 	s := RoPEScaling{
 		Type:            kind,
 		Factor:          m.float(prefix + "factor"),
 		OriginalContext: m.optional(prefix+"original_context_length", context),
+		AttentionFactor: m.optionalFloat(prefix+"attn_factor", 1),
 	}
-	if kind == "yarn" {
-		s.BetaFast = m.optionalFloat(prefix+"yarn_beta_fast", yarnBetaFast)
-		s.BetaSlow = m.optionalFloat(prefix+"yarn_beta_slow", yarnBetaSlow)
-		// GGUF's factor comes on top of YaRN's own, Hugging Face's in its place.
-		s.AttentionFactor = m.optionalFloat(prefix+"attn_factor", 1) * yarnAttention(s.Factor)
+	if kind != "yarn" {
+		return s
+	}
+	s.BetaFast = m.optionalFloat(prefix+"yarn_beta_fast", yarnBetaFast)
+	s.BetaSlow = m.optionalFloat(prefix+"yarn_beta_slow", yarnBetaSlow)
+	s.AttentionFactor *= m.optionalFloat(prefix+"yarn_attn_factor", 1) * yarnAttention(s.Factor, 1)
+	if all := m.optionalFloat(prefix+"yarn_log_multiplier", 0); all != 0 {
+		s.AttentionFactor /= yarnAttention(s.Factor, all)
+	}
+	if ext := m.optionalFloat(prefix+"yarn_ext_factor", 1); ext != 1 && ext >= 0 && m.err == nil {
+		m.err = unsupported("", fmt.Sprintf("its rotary scaling mixes with a yarn_ext_factor of %g", ext), "1 is what works")
 	}
 	return s
 }

@@ -2,7 +2,6 @@ package loader_test
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -160,14 +159,17 @@ func TestConfigValues(t *testing.T) {
 	}
 }
 
-// TestFullSet reads values that only cases of the full set have.
-func TestFullSet(t *testing.T) {
-	yarn := loader.RoPEScaling{Type: "yarn", Factor: 4, OriginalContext: 64, BetaFast: 32, BetaSlow: 1, AttentionFactor: 0.1*math.Log(4) + 1}
+// TestYaRN: both formats say the same of a stretched model.
+func TestYaRN(t *testing.T) {
 	for _, path := range []string{"golden/qwen3-yarn", "golden/qwen3-yarn/model.bf16.gguf"} {
-		if diff := cmp.Diff(yarn, open(t, testkit.Shared(t, path)).Config().RoPEScaling); diff != "" {
+		if diff := cmp.Diff(loader.NewYaRN(4, 64), open(t, testkit.Path(t, path)).Config().RoPEScaling); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", path, diff)
 		}
 	}
+}
+
+// TestFullSet reads values that only cases of the full set have.
+func TestFullSet(t *testing.T) {
 	sliding := open(t, testkit.Shared(t, "golden/qwen2-sliding")).Config()
 	if sliding.SlidingWindow != 16 || !slices.Equal(sliding.SlidingLayers, []bool{false, true, true}) || !sliding.AttentionBias || sliding.HeadDim != 64 {
 		t.Errorf("qwen2-sliding: %+v", sliding)

@@ -253,26 +253,46 @@ func (c *Config) readRoPE(config *object) error {
 	case kind == "" || kind == "default":
 		return nil
 	}
-	s := RoPEScaling{
-		Type:            kind,
-		Factor:          scaling.float("factor"),
-		OriginalContext: scaling.optional("original_max_position_embeddings", c.ContextLength),
-	}
-	if kind == "yarn" {
-		s.BetaFast = scaling.optionalFloat("beta_fast", yarnBetaFast)
-		s.BetaSlow = scaling.optionalFloat("beta_slow", yarnBetaSlow)
-		s.AttentionFactor = scaling.optionalFloat("attention_factor", yarnAttention(s.Factor))
-	}
-	if scaling.err != nil {
-		return fmt.Errorf("key %q: %w", key, scaling.err)
-	}
-	for _, other := range []string{"mscale", "mscale_all_dim", "mrope_section", "partial_rotary_factor"} {
+	for _, other := range []string{"mrope_section", "partial_rotary_factor"} {
 		if scaling.has(other) {
 			return unsupported("", fmt.Sprintf("its rotary embedding has %q, which no Qwen language model uses", other), "")
 		}
 	}
-	c.RoPEScaling = s
+	c.RoPEScaling = scaling.ropeScaling(kind, c.ContextLength)
+	if scaling.err != nil {
+		return fmt.Errorf("key %q: %w", key, scaling.err)
+	}
 	return nil
+}
+
+// ropeScaling reads the numbers of a scaling as transformers does (modeling_rope_utils.py). Where
+// the factor is left out, it is what the whole context has over the original one.
+func (o *object) ropeScaling(kind string, context int) RoPEScaling {
+	s := RoPEScaling{Type: kind}
+	if !knownScaling(kind) {
+		return s
+	}
+	s.OriginalContext = o.optional("original_max_position_embeddings", context)
+	if s.OriginalContext < context && !o.has("factor") {
+		s.Factor = float64(context) / float64(s.OriginalContext)
+	} else {
+		s.Factor = o.float("factor")
+	}
+	if kind != "yarn" {
+		return s
+	}
+	s.BetaFast = o.optionalFloat("beta_fast", yarnBetaFast)
+	s.BetaSlow = o.optionalFloat("beta_slow", yarnBetaSlow)
+	truncate := true
+	o.read("truncate", &truncate)
+	s.Exact = !truncate
+	s.AttentionFactor = yarnAttention(s.Factor, 1)
+	mscale, all := o.optionalFloat("mscale", 0), o.optionalFloat("mscale_all_dim", 0)
+	if mscale != 0 && all != 0 {
+		s.AttentionFactor = yarnAttention(s.Factor, mscale) / yarnAttention(s.Factor, all)
+	}
+	s.AttentionFactor = o.optionalFloat("attention_factor", s.AttentionFactor)
+	return s
 }
 
 // readSliding reads which layers see only a window of the tokens before them.

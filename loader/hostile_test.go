@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -221,7 +222,13 @@ func TestConfigKeys(t *testing.T) {
 		{keys{"rope_scaling": keys{"factor": 4}}, loader.ErrCorrupt, `"rope_type" is missing`},
 		{keys{"rope_scaling": keys{"rope_type": "yarn"}}, loader.ErrCorrupt, `"factor" is missing`},
 		{keys{"rope_scaling": keys{"type": "yarn", "factor": 0.5}}, loader.ErrCorrupt, "at least 1"},
-		{keys{"rope_scaling": keys{"type": "yarn", "factor": 4, "mscale": 1}}, loader.ErrUnsupportedModel, "mscale"},
+		{keys{"rope_scaling": keys{"type": "yarn", "factor": 1e300}}, loader.ErrCorrupt, "at most"},
+		{keys{"rope_scaling": keys{"type": "yarn", "factor": 4, "beta_fast": 1, "beta_slow": 32}}, loader.ErrCorrupt, "beta_fast"},
+		{keys{"rope_scaling": keys{"type": "yarn", "factor": 4, "beta_slow": 0}}, loader.ErrCorrupt, "beta_slow"},
+		{keys{"rope_scaling": keys{"type": "yarn", "factor": 4, "attention_factor": -1}}, loader.ErrCorrupt, "attention factor"},
+		{keys{"rope_scaling": keys{"type": "yarn", "factor": 4, "truncate": "no"}}, loader.ErrCorrupt, "truncate"},
+		{keys{"rope_scaling": keys{"type": "yarn", "factor": 4, "original_max_position_embeddings": 0}}, loader.ErrCorrupt, "out of range"},
+		{keys{"rope_scaling": keys{"type": "yarn", "factor": 4, "mrope_section": []int{1}}}, loader.ErrUnsupportedModel, "mrope_section"},
 		{keys{"rope_scaling": 4}, loader.ErrCorrupt, "rope_scaling"},
 		{keys{"layer_types": []string{"full_attention"}}, loader.ErrCorrupt, "lists 1 layers"},
 		{keys{"layer_types": []string{"full_attention", "linear_attention"}}, loader.ErrUnsupportedModel, "linear_attention"},
@@ -233,6 +240,24 @@ func TestConfigKeys(t *testing.T) {
 	yarn := open(t, folder(keys{"rope_theta": nil, "rope_parameters": keys{"rope_theta": 5, "rope_type": "yarn", "factor": 2, "attention_factor": 3, "beta_fast": 16}})).Config()
 	if want := (loader.RoPEScaling{Type: "yarn", Factor: 2, OriginalContext: 40960, BetaFast: 16, BetaSlow: 1, AttentionFactor: 3}); yarn.RoPEScaling != want || yarn.RoPETheta != 5 {
 		t.Errorf("YaRN: %+v, base %g; want %+v", yarn.RoPEScaling, yarn.RoPETheta, want)
+	}
+	mscale := func(weight float64) float64 { return 0.1*weight*math.Log(4) + 1 }
+	for name, c := range map[string]struct {
+		scaling keys
+		want    loader.RoPEScaling
+	}{
+		"mscale": {keys{"type": "yarn", "factor": 4, "mscale": 2, "mscale_all_dim": 0.5, "truncate": false}, loader.RoPEScaling{
+			Type: "yarn", Factor: 4, OriginalContext: 40960, BetaFast: 32, BetaSlow: 1, Exact: true, AttentionFactor: mscale(2) / mscale(0.5),
+		}},
+		"half of mscale":   {keys{"type": "yarn", "factor": 4, "mscale": 2}, loader.NewYaRN(4, 40960)},
+		"factor left out":  {keys{"type": "yarn", "original_max_position_embeddings": 10240}, loader.NewYaRN(4, 10240)},
+		"linear":           {keys{"type": "linear", "factor": 4}, loader.RoPEScaling{Type: "linear", Factor: 4, OriginalContext: 40960}},
+		"dynamic":          {keys{"rope_type": "dynamic", "factor": 4}, loader.RoPEScaling{Type: "dynamic", Factor: 4, OriginalContext: 40960}},
+		"of another model": {keys{"rope_type": "llama3", "factor": "?"}, loader.RoPEScaling{Type: "llama3"}},
+	} {
+		if got := open(t, folder(keys{"rope_scaling": c.scaling})).Config().RoPEScaling; got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package model
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/qwenvk/qwenvk/graph"
 	"github.com/qwenvk/qwenvk/loader"
@@ -23,6 +22,8 @@ type Options struct {
 	Quantise quant.Scheme
 	// Store is the layout of weights that stay unquantised: F32, F16 or BF16; nil: as the file has them.
 	Store *quant.Type
+	// RoPE stretches the context otherwise than the file says.
+	RoPE RoPEScaling
 }
 
 // Model is a checkpoint understood.
@@ -47,7 +48,11 @@ func New(c *loader.Checkpoint, o Options) (*Model, error) {
 		return nil, err
 	}
 	cfg := c.Config()
-	if err := check(cfg); err != nil {
+	err := stretch(&cfg, o.RoPE)
+	if err == nil {
+		err = check(cfg)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Name(), err)
 	}
 	g, err := build(&context{checkpoint: c, cfg: cfg, options: o})
@@ -139,12 +144,5 @@ func (c *context) layout(natural quant.Layout, cols int, linear bool) quant.Layo
 	return natural
 }
 
-// rope is the plain rotary table: frequency i is theta^(-2i/headDim).
-func (c *context) rope() graph.RoPE {
-	half := c.cfg.HeadDim / 2
-	r := graph.RoPE{InvFreq: make([]float64, half), Scale: 1}
-	for i := range half {
-		r.InvFreq[i] = math.Pow(c.cfg.RoPETheta, -float64(i)/float64(half))
-	}
-	return r
-}
+// rope is the rotary table of a session that holds as many tokens as the model can take.
+func (c *context) rope() graph.RoPE { return ropeOf(c.cfg, c.cfg.ContextLength) }

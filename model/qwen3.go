@@ -11,9 +11,6 @@ import (
 // and keys, and a SwiGLU feed-forward (Qwen3 Technical Report, 2025; transformers Qwen3ForCausalLM).
 func qwen3(c *context) (*graph.Graph, error) {
 	cfg := c.cfg
-	if cfg.RoPEScaling.Type != "" {
-		return nil, fmt.Errorf("rope scaling %q is not part of this version: %w", cfg.RoPEScaling.Type, ErrUnsupported)
-	}
 	if cfg.AttentionBias {
 		return nil, fmt.Errorf("attention_bias is not part of this version: %w", ErrUnsupported)
 	}

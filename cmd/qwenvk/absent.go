@@ -22,9 +22,6 @@ func absentFlags(command string) []cliargs.Flag {
 	var flags []cliargs.Flag
 	for _, a := range []absent{
 		{[]string{"lora"}, false, "adapters", computing},
-		{[]string{"rope-scaling"}, false, "stretched contexts (RoPE scaling)", computing},
-		{[]string{"rope-factor"}, false, "stretched contexts (RoPE scaling)", computing},
-		{[]string{"rope-orig-ctx"}, false, "stretched contexts (RoPE scaling)", computing},
 		{[]string{"think-budget"}, false, "thinking budgets", []string{"run"}},
 		{[]string{"beams"}, false, "beam search", []string{"run"}},
 		{[]string{"logprobs"}, false, "probabilities of tokens", []string{"run"}},

@@ -73,6 +73,9 @@ func modelFlags() []cli.Flag {
 		number(deviceFlags, "group", "weights that share a scale with --quant: `32/128` (default 32)"),
 		onOff(deviceFlags, "zero-point", "with --quant: groups with a zero point instead of symmetric ones"),
 		text(deviceFlags, "kv", "type of the key-value cache: `f16/f32` (default f16)"),
+		text(deviceFlags, "rope-scaling", "stretch the context otherwise than the model says: `none/yarn/linear/dynamic`"),
+		real(deviceFlags, "rope-factor", "stretch it by this `factor`, 1 or more"),
+		number(deviceFlags, "rope-orig-ctx", "`tokens` that the model was trained for (default: what the model says)"),
 	}
 }
 
@@ -175,10 +178,12 @@ func loadOptions(c *cli.Context) (qwenvk.LoadOptions, error) {
 	o := qwenvk.LoadOptions{
 		Context: c.Int("ctx"), Quant: c.String("quant"), Group: c.Int("group"), ZeroPoint: c.Bool("zero-point"),
 		KV: c.String("kv"), Threads: c.Int("threads"),
+		RoPEScaling: c.String("rope-scaling"), RoPEFactor: c.Float64("rope-factor"), RoPEOrigContext: c.Int("rope-orig-ctx"),
 	}
 	err := firstError(
 		between(c, "ctx", 1, qwenvk.MaxContext), between(c, "threads", 1, maxInt),
 		oneOf(c, "quant", "none", "int8", "int4"), oneOf(c, "kv", "f16", "f32"),
+		ropeFlags(c),
 	)
 	if err != nil {
 		return o, err
@@ -190,6 +195,25 @@ func loadOptions(c *cli.Context) (qwenvk.LoadOptions, error) {
 		return o, usageError("--group and --zero-point say how to quantise; add --quant int8 or --quant int4")
 	}
 	return o, nil
+}
+
+// ropeFlags checks that a stretching is asked for whole, or not at all.
+func ropeFlags(c *cli.Context) error {
+	if err := firstError(oneOf(c, "rope-scaling", "none", "yarn", "linear", "dynamic"), between(c, "rope-orig-ctx", 1, qwenvk.MaxContext)); err != nil {
+		return err
+	}
+	scaling, factor := c.String("rope-scaling"), c.Float64("rope-factor")
+	switch {
+	case scaling == "" || scaling == "none":
+		if c.IsSet("rope-factor") || c.IsSet("rope-orig-ctx") {
+			return usageError("--rope-factor and --rope-orig-ctx say how far to stretch; add --rope-scaling yarn, linear or dynamic")
+		}
+	case !c.IsSet("rope-factor"):
+		return usageError("--rope-scaling %s needs --rope-factor, by which the context becomes longer", scaling)
+	case !(factor >= 1) || factor > qwenvk.MaxRoPEFactor:
+		return usageError("--rope-factor must be from 1 to %g, not %g", float64(qwenvk.MaxRoPEFactor), factor)
+	}
+	return nil
 }
 
 // arguments checks how many arguments a command got.
