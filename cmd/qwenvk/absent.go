@@ -50,7 +50,6 @@ func absentCommands() []cliargs.Command {
 	return []cliargs.Command{
 		{Name: "doctor", Absent: "the kernels' self-test"},
 		{Name: "quantize", Absent: "conversion between formats"},
-		{Name: "pull", Absent: "downloads"},
 		{Name: "embed", Absent: "embeddings"},
 		{Name: "rerank", Absent: "reranking"},
 		{Name: "eval", Absent: "evaluations"},

@@ -45,6 +45,7 @@ func examples(command string) []string {
 		"logits":     {`qwenvk logits demo --ids 40,301,12 --all -o logits.safetensors`},
 		"perplexity": {`qwenvk perplexity demo -f text.txt --window 512`},
 		"bench":      {`qwenvk bench demo -p 64,256 -n 32 -d 0,128`, `qwenvk bench Qwen3-0.6B-Q8_0.gguf -o json > bench.json`},
+		"pull":       {`qwenvk pull Qwen/Qwen3-0.6B`, `qwenvk pull Qwen/Qwen3-8B-GGUF:Q4_K_M`},
 		"version":    {`qwenvk version`},
 		"completion": {`source <(qwenvk completion bash)`, `qwenvk completion fish > ~/.config/fish/completions/qwenvk.fish`},
 	}[command]

@@ -61,14 +61,15 @@ func (p *program) inspect(c *cli.Context) error {
 		return err
 	}
 	name := c.Args().First()
-	if err := checkModel(name); err != nil {
+	path, err := locate(name)
+	if err != nil {
 		return err
 	}
 	var i *qwenvk.Inspection
 	if name == demo.Name {
 		i, err = qwenvk.InspectGGUF(demo.Name, demo.GGUF(), o)
 	} else {
-		i, err = qwenvk.Inspect(name, o)
+		i, err = qwenvk.Inspect(path, o)
 	}
 	if err != nil {
 		return &loadError{err}

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/qwenvk/qwenvk"
 	"github.com/qwenvk/qwenvk/demo"
+	"github.com/qwenvk/qwenvk/internal/hub"
 )
 
 // loaded is a model on an open device.
@@ -22,26 +22,40 @@ type loaded struct {
 	name    string // as the person called it
 }
 
-// published is the form of a published model's name, owner/name or owner/name:TYPE.
-var published = regexp.MustCompile(`^[\w.-]+/[\w.-]+(:\w+)?$`)
-
-// checkModel refuses a name behind which there is nothing, before a device is opened for it.
-func checkModel(name string) error {
+// locate finds what the name of a model stands for, before a device is opened for it: a file or folder, the model inside
+// the program, or a published model that was pulled.
+func locate(name string) (path string, err error) {
 	if name == demo.Name {
-		return nil
+		return name, nil
 	}
-	_, err := os.Stat(name)
+	if _, err = os.Stat(name); err == nil {
+		return name, nil
+	}
+	published, noName := hub.ParseName(name)
 	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, fs.ErrNotExist) && published.MatchString(name) && !strings.HasPrefix(name, "."):
-		err = fmt.Errorf("there is no file or folder %s, and this version does not download models: fetch it and name the file", name)
-	case errors.Is(err, fs.ErrNotExist):
-		err = fmt.Errorf("there is no model %q: MODEL is a .gguf file, a folder with config.json and *.safetensors, or %q", name, demo.Name)
-	default:
+	case !errors.Is(err, fs.ErrNotExist):
 		err = fmt.Errorf("the model %s cannot be opened: %w", name, bareCause(err))
+	case noName == nil && !strings.HasSuffix(name, ".gguf"):
+		if path, err = findPulled(published); err == nil {
+			return path, nil
+		}
+	default:
+		err = fmt.Errorf("there is no model %q: MODEL is a .gguf file, a folder with config.json and *.safetensors, %q, or owner/name of a model that was pulled", name, demo.Name)
 	}
-	return &loadError{err}
+	return "", &loadError{err}
+}
+
+// findPulled finds a published model in the shared cache.
+func findPulled(n hub.Name) (string, error) {
+	cache, err := hub.DefaultCache(os.Getenv)
+	if err != nil {
+		return "", err
+	}
+	path, err := hub.Find(cache, n)
+	if errors.Is(err, hub.ErrNotPulled) {
+		return "", fmt.Errorf("there is no file or folder %s, and no model of that name was pulled: qwenvk pull %s fetches it", n, n)
+	}
+	return path, err
 }
 
 // withModel opens the device and the model that the flags and the name ask for, runs do, and closes both.
@@ -57,7 +71,8 @@ func (p *program) withModel(c *cli.Context, name string, adjust func(*qwenvk.Loa
 	if adjust != nil {
 		adjust(&load)
 	}
-	if err := checkModel(name); err != nil {
+	path, err := locate(name)
+	if err != nil {
 		return err
 	}
 	rt, err := qwenvk.Open(device)
@@ -70,7 +85,7 @@ func (p *program) withModel(c *cli.Context, name string, adjust func(*qwenvk.Loa
 	if d := rt.Device(); d.Software() && device.Device == "" {
 		p.warn("no graphics card is used: %s computes on the CPU, which is slow", d.Name)
 	}
-	m, err := p.load(c.Context, rt, name, load)
+	m, err := p.load(c.Context, rt, path, load)
 	if err != nil {
 		return err
 	}
@@ -80,7 +95,7 @@ func (p *program) withModel(c *cli.Context, name string, adjust func(*qwenvk.Loa
 }
 
 func (p *program) load(ctx context.Context, rt *qwenvk.Runtime, name string, o qwenvk.LoadOptions) (m *qwenvk.Model, err error) {
-	bar := p.newProgress()
+	bar := p.newProgress("loading")
 	o.Progress = bar.set
 	if name == demo.Name {
 		m, err = rt.LoadGGUF(ctx, demo.Name, demo.GGUF(), o)

@@ -42,7 +42,7 @@ func (p *program) perplexity(c *cli.Context) error {
 	if c.String("file") == "" {
 		return usageError("perplexity needs -f FILE; see qwenvk perplexity --help")
 	}
-	if err := checkModel(c.Args().First()); err != nil {
+	if _, err := locate(c.Args().First()); err != nil {
 		return err
 	}
 	content, err := p.readFile(c.String("file"))

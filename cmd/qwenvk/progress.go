@@ -18,21 +18,22 @@ const (
 	lineEvery = 10 * time.Second
 )
 
-// progress shows how far a load is: a bar on a terminal, a line now and then elsewhere.
+// progress shows how far long work on bytes is: a bar on a terminal, a line now and then elsewhere.
 type progress struct {
 	p     *program
+	verb  string // what is done: "loading"
 	begin time.Time
 	last  time.Time // of the last line
 	bars  *mpb.Progress
 	bar   *mpb.Bar
 }
 
-func (p *program) newProgress() *progress {
+func (p *program) newProgress(verb string) *progress {
 	now := time.Now()
-	return &progress{p: p, begin: now, last: now}
+	return &progress{p: p, verb: verb, begin: now, last: now}
 }
 
-// set is called with every piece that arrived on the device.
+// set is called with every piece that is done.
 func (b *progress) set(at qwenvk.Progress) {
 	switch {
 	case b.p.level.Level() > slog.LevelInfo || at.Total <= 0:
@@ -41,18 +42,18 @@ func (b *progress) set(at qwenvk.Progress) {
 	case !b.p.tty.err:
 		if time.Since(b.last) >= lineEvery {
 			b.last = time.Now()
-			b.p.note("loading %s: %d %% of %s", at.What, 100*at.Done/at.Total, size(uint64(at.Total)))
+			b.p.note("%s %s: %d %% of %s", b.verb, at.What, 100*at.Done/at.Total, size(uint64(at.Total)))
 		}
 	case time.Since(b.begin) >= patience:
-		b.bars, b.bar = newBar(b.p.err, at)
+		b.bars, b.bar = newBar(b.p.err, b.verb, at)
 		b.bar.SetCurrent(at.Done)
 	}
 }
 
-func newBar(w io.Writer, at qwenvk.Progress) (*mpb.Progress, *mpb.Bar) {
+func newBar(w io.Writer, verb string, at qwenvk.Progress) (*mpb.Progress, *mpb.Bar) {
 	bars := mpb.New(mpb.WithOutput(w), mpb.WithWidth(80), mpb.WithAutoRefresh())
 	bar := bars.AddBar(at.Total, mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name("loading "+at.What+" ")),
+		mpb.PrependDecorators(decor.Name(verb+" "+at.What+" ")),
 		mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f"), decor.Name("  "), decor.AverageETA(decor.ET_STYLE_GO)))
 	return bars, bar
 }

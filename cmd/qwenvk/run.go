@@ -91,7 +91,7 @@ func (p *program) readAsk(c *cli.Context) (*ask, error) {
 		a.model = c.Args().First()
 	}
 	// A wrong name is told before stdin is waited for.
-	if err := checkModel(a.model); err != nil {
+	if _, err := locate(a.model); err != nil {
 		return nil, err
 	}
 	if err := p.readPrompt(c, a); err != nil {

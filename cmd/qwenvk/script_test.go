@@ -30,6 +30,7 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"qwenvk": mai
 //	patch FILE OFFSET TEXT overwrites bytes of a file, \xNN is a byte
 //	replace FILE OLD NEW   replaces the one place where OLD stands by NEW, which is as long; \xNN is a byte
 //	truncate FILE SIZE
+//	hub FOLDER             a hub on this machine that serves FOLDER/OWNER/NAME becomes $HF_ENDPOINT
 //
 // and the folder of the test data as $TESTDATA.
 
@@ -85,7 +86,7 @@ func runScripts(t *testing.T, folder string) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": scriptStatus, "said": scriptSaid, "json": scriptJSON, "jsonkeys": scriptJSONKeys,
-			"patch": scriptPatch, "replace": scriptReplace, "truncate": scriptTruncate,
+			"hub": scriptHub, "patch": scriptPatch, "replace": scriptReplace, "truncate": scriptTruncate,
 		},
 	})
 }

@@ -28,15 +28,16 @@ func openCheckpoint(name string) (*loader.Checkpoint, error) {
 
 // readTokenizer reads a model's tokenizer without its weights; of a folder, the tokenizer's files are enough.
 func readTokenizer(name string) (t *tokenizer.Tokenizer, err error) {
-	if err := checkModel(name); err != nil {
+	path, err := locate(name)
+	if err != nil {
 		return nil, err
 	}
-	c, err := openCheckpoint(name)
+	c, err := openCheckpoint(path)
 	if err != nil {
 		return nil, &loadError{err}
 	}
 	if c == nil {
-		if t, err = tokenizer.FromDir(name); err != nil {
+		if t, err = tokenizer.FromDir(path); err != nil {
 			return nil, &loadError{err}
 		}
 		return t, nil
@@ -59,7 +60,8 @@ func readTokenizer(name string) (t *tokenizer.Tokenizer, err error) {
 // readTemplate reads a model's chat template, or that of a file where one is named. A model without one is spoken to in
 // ChatML if its vocabulary has the marks.
 func (p *program) readTemplate(name, file string) (*chat.Template, error) {
-	if err := checkModel(name); err != nil {
+	path, err := locate(name)
+	if err != nil {
 		return nil, err
 	}
 	if file != "" {
@@ -69,7 +71,7 @@ func (p *program) readTemplate(name, file string) (*chat.Template, error) {
 		}
 		return chat.NewTemplate(string(source))
 	}
-	source, err := templateSource(name)
+	source, err := templateSource(path)
 	if err != nil {
 		return nil, &loadError{err}
 	}

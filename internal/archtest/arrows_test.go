@@ -44,6 +44,7 @@ var arrows = map[string][]string{
 	"internal/testkit":  {"internal/half"},
 	"internal/archtest": {},
 	"internal/cliargs":  {},
+	"internal/hub":      {},
 	"internal/cmd/...":  {},
 }
 
