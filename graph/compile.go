@@ -22,6 +22,8 @@ type Options struct {
 	FuseNorm bool
 	// OneRowEach tells that every sequence has exactly one token, in order: LastRows is then the identity.
 	OneRowEach bool
+	// Adapters are added to the products that they change; nil: none.
+	Adapters *Adapters
 }
 
 // Compile rewrites the graph a model built into the one that is executed. It does not change g.
@@ -34,6 +36,9 @@ func Compile(g *Graph, o Options) *Graph {
 		fuseRoPEKV(g)
 		fuseSwiGLU(g)
 		fuseResidual(g)
+	}
+	if o.Adapters != nil {
+		addAdapters(g, o.Adapters)
 	}
 	selectOutput(g, o)
 	if o.Output == LastLogits && !o.OneRowEach {
@@ -80,4 +85,15 @@ func (g *Graph) insertBefore(at *Node, nodes ...*Node) {
 		}
 	}
 	panic("BUG: graph: insertBefore: node not in graph")
+}
+
+// insertAfter puts nodes behind at.
+func (g *Graph) insertAfter(at *Node, nodes ...*Node) {
+	for i, n := range g.Nodes {
+		if n == at {
+			g.Nodes = append(g.Nodes[:i+1], append(append([]*Node(nil), nodes...), g.Nodes[i+1:]...)...)
+			return
+		}
+	}
+	panic("BUG: graph: insertAfter: node not in graph")
 }

@@ -153,7 +153,7 @@ func (n *Node) width(g *Graph) int {
 	if n.Op != OpMatMul {
 		return g.Tensor(n.Out).Cols
 	}
-	if n.Epilogue == EpilogueSwiGLU {
+	if n.Epilogue.Paired() {
 		return n.Pack.Rows() / 2
 	}
 	return n.Pack.Rows()
@@ -168,6 +168,9 @@ func fits(g *Graph, n *Node) error {
 			rows, cols = g.Tensor(n.Out).Rows, n.Pack.Cols()
 			if i == 1 {
 				cols = g.Tensor(n.Out).Cols
+				if n.Epilogue.Paired() {
+					cols = n.Pack.Rows()
+				}
 			}
 		case OpRMSNorm, OpAdd, OpSwiGLU:
 			rows, cols = g.Tensor(n.Out).Rows, g.Tensor(n.Out).Cols
@@ -180,7 +183,7 @@ func fits(g *Graph, n *Node) error {
 			return fmt.Errorf("input %%%d is [%s %d], want [%s %d]", in, got.Rows, got.Cols, rows, cols)
 		}
 	}
-	if n.Op == OpMatMul && (len(n.In) == 2) != (n.Epilogue == EpilogueAdd) {
+	if n.Op == OpMatMul && (len(n.In) == 2) != (n.Epilogue == EpilogueAdd || n.Epilogue == EpilogueAddSwiGLU) {
 		return fmt.Errorf("%d inputs", len(n.In))
 	}
 	return nil

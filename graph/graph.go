@@ -41,6 +41,7 @@ type Weight struct {
 	Name       string
 	Rows, Cols int
 	Layout     quant.Layout
+	Blocks     []Block // a weight that is not stored as such: it is put together from these, the rest is zero
 }
 
 // Pack is a matrix as a device multiplies by it: the rows of its parts, which agree in columns and layout, one part
@@ -90,14 +91,22 @@ func (o Op) String() string { return opNames[o] }
 // Epilogue is what a fused matrix product does with its result before storing it.
 type Epilogue uint8
 
-// EpilogueAdd adds the node's second input, EpilogueSwiGLU combines interleaved gate and up rows.
+// EpilogueAdd adds the node's second input, EpilogueSwiGLU combines interleaved gate and up rows. EpilogueScale multiplies
+// each column by the factor that the node's Ranks give it, EpilogueAddSwiGLU adds the second input and then combines.
 const (
 	EpilogueNone Epilogue = iota
 	EpilogueAdd
 	EpilogueSwiGLU
+	EpilogueScale
+	EpilogueAddSwiGLU
 )
 
-func (e Epilogue) String() string { return [...]string{"", "+add", "+swiglu"}[e] }
+func (e Epilogue) String() string {
+	return [...]string{"", "+add", "+swiglu", "+scale", "+add_swiglu"}[e]
+}
+
+// Paired reports an epilogue that makes one column of two rows of the weight.
+func (e Epilogue) Paired() bool { return e == EpilogueSwiGLU || e == EpilogueAddSwiGLU }
 
 // Node is one operation of a graph. Fields beyond Op, Label, In and Out hold what the operation's row above names.
 type Node struct {
@@ -108,7 +117,8 @@ type Node struct {
 
 	Pack     *Pack
 	Epilogue Epilogue
-	OutCol   int // first column of Out that this node writes; a tensor may be written in slices
+	Ranks    []Ranks // EpilogueScale
+	OutCol   int     // first column of Out that this node writes; a tensor may be written in slices
 
 	Norm  *Weight // OpRMSNorm; OpMatMul: x is normed as it is read
 	QNorm *Weight // OpRoPEKV; nil: no norm

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/qwenvk/qwenvk/quant"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -79,6 +81,11 @@ func TestPasses(t *testing.T) {
 		{"compile_prefill", "All but the last chunk of a prompt.", tiny.build(t), compile(Options{Output: CacheOnly})},
 		{"compile_last", "The last chunk of a prompt.", tiny.build(t), compile(Options{Output: LastLogits})},
 		{"compile_decode", "One token of each sequence.", tiny.build(t), compile(Options{Output: LastLogits, OneRowEach: true, FuseNorm: true})},
+		{"adapters_plain", "Two adapters, of which both change the values: their A's are stacked, their B's lie side by side.", tiny.build(t), adapted},
+		{"adapters_fused", "Fused products stay fused; swiglu follows the adapters' sum.", fused(tiny.build(t)), adapted},
+		{"adapters_mixed", "Three products write slices of one tensor: one pair of small products serves them.", fused(mixed("attn_v").build(t)), adapted},
+		{"adapters_decode", "One token of each sequence, the adapters read what they are trained on: normed inputs.", tiny.build(t), compile(Options{Output: LastLogits, OneRowEach: true, FuseNorm: true, Adapters: someAdapters()})},
+		{"adapters_last", "The choice of the last rows moves in front of the adapters' products too.", tiny.build(t), compile(Options{Output: LastLogits, Adapters: someAdapters()})},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := archive{comment: c.why, before: text(t, c.graph)}
@@ -137,6 +144,22 @@ func TestNearMisses(t *testing.T) {
 		}
 	}
 }
+
+// someAdapters are two: one of queries, values and the whole feed-forward, one of values and the output.
+func someAdapters() *Adapters {
+	f32, bf16 := quant.LayoutOf(quant.F32), quant.LayoutOf(quant.BF16)
+	one := &Adapter{Name: "one", Deltas: map[string]Delta{}}
+	for _, name := range []string{"attn_q", "attn_v", "ffn_gate", "ffn_up", "ffn_down"} {
+		one.Deltas["blk.0."+name+".weight"] = Delta{Rank: 5, Factor: 2, A: bf16, B: bf16}
+	}
+	two := &Adapter{Name: "two", Deltas: map[string]Delta{}}
+	for _, name := range []string{"attn_v", "attn_output"} {
+		two.Deltas["blk.0."+name+".weight"] = Delta{Rank: 40, Factor: 0.5, A: f32, B: f32}
+	}
+	return NewAdapters(one, two)
+}
+
+func adapted(g *Graph) { addAdapters(g, someAdapters()) }
 
 // fused runs the passes that come before sinkLastRows.
 func fused(g *Graph) *Graph {

@@ -43,7 +43,7 @@ func (a *Annotations) counts(i int) (Counts, bool) {
 //	nodes           [{op, label, in: [id], [out], [layer], [heads], [scale], [eps], [out_col],
 //	                  [weight: {name, rows, cols, layout, bytes, parts: [name], [interleave]}],
 //	                  [norm], [q_norm], [k_norm]: names of norm weights,
-//	                  [epilogue: "add"|"swiglu"], cost, [dispatches], [barriers]}]
+//	                  [epilogue: "add"|"swiglu"|"scale"|"add_swiglu"], cost, [dispatches], [barriers]}]
 //	cost            {weight_bytes, flops, flops_per_context_token}: per token, as in Cost; nodes have the same
 //	[context]       tokens that attention looks at
 //	[flops_at_context]  FLOPs per token with that context

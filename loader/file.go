@@ -94,9 +94,12 @@ func cause(err error) error {
 	return err
 }
 
+// sniffWant is what to do about a file that is no model.
+const sniffWant = "give a .gguf file or a folder with config.json and .safetensors files"
+
 // sniff names what a file that is no model looks like, "" if like nothing known.
 func sniff(head []byte) (what, advice string) {
-	const want = "give a .gguf file or a folder with config.json and .safetensors files"
+	const want = sniffWant
 	starts := func(s string) bool { return bytes.HasPrefix(head, []byte(s)) }
 	switch {
 	case starts("version https://git-lfs"):

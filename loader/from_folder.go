@@ -228,7 +228,7 @@ func noModelIn(dir string) error {
 	case len(ggufs) > 0:
 		e.Problem, e.Advice = "the folder holds GGUF files, not a model in Hugging Face layout", "give one of them: "+few(ggufs)
 	case byKind["adapter_config.json"] != nil:
-		e.Problem, e.Advice = "the folder holds a LoRA adapter, not a whole model", "give the model that it was made for"
+		e.Problem, e.Advice = "the folder holds a LoRA adapter, not a whole model", "give the model that it was made for, and this folder as its adapter"
 	case byKind["config.json"] == nil && len(weights) > 0:
 		e.Problem, e.Advice = "config.json is missing beside "+few(weights), "download the whole model"
 	case byKind["config.json"] == nil:

@@ -64,6 +64,9 @@ func inspectGGUF(path string, data []byte, onDisk bool) (_ *Checkpoint, err erro
 	if split.count > 1 && !onDisk {
 		c.refuse(unsupported(path, fmt.Sprintf("it is one part of a model in %d files", split.count), "join them with \"llama-gguf-split --merge\""))
 	}
+	if m.optionalText("general.type") == "adapter" {
+		return nil, unsupported(path, "it is a LoRA adapter, not a whole model", "give the model that it was made for, and this file as its adapter")
+	}
 	if len(f.Tensors) == 0 {
 		c.refuse(unsupported(path, "it has no tensors, only metadata", "give the file with the weights"))
 	}

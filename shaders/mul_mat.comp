@@ -98,7 +98,7 @@ void main() {
                 if (row >= push.Rows) {
                     continue;
                 }
-                if (EPILOGUE != SWIGLU) {
+                if (!PAIRED) {
                     store(n, row, acc[i][j]);
                 } else if (i % 2 == 0) {
                     store_swiglu(n, row, acc[i][j], acc[i ^ 1][j]);

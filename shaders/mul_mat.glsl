@@ -2,7 +2,7 @@
 
 layout(std430, binding = 4) readonly buffer X { vec4 x[]; };           // [N][XStride/4]; XStride is a multiple of 4
 layout(std430, binding = 5) writeonly buffer Y { float y[]; };         // [N][YStride]
-layout(std430, binding = 6) readonly buffer Addend { float addend[]; }; // [N][AddStride]; may be the buffer of y
+layout(std430, binding = 6) readonly buffer Addend { float addend[]; }; // [N][AddStride]; may be the buffer of y; SCALE: factors
 
 layout(push_constant) uniform Push {
     uint Rows, K, N;
@@ -15,6 +15,10 @@ layout(push_constant) uniform Push {
 #define STORE 0
 #define ADD 1
 #define SWIGLU 2
+#define SCALE 3      // row i is multiplied by a factor of its own, the same for all columns
+#define ADD_SWIGLU 4 // gate and up are added to before they are combined
+
+const bool PAIRED = EPILOGUE == SWIGLU || EPILOGUE == ADD_SWIGLU; // two rows make one output
 
 // v·sigmoid(v); exp overflows to Inf for very negative v, and v/Inf is the -0 that it should be.
 float silu(float v) { return v / (1.0 + exp(-v)); }
@@ -23,10 +27,18 @@ void store(uint n, uint row, float value) {
     if (EPILOGUE == ADD) {
         value += addend[n * push.AddStride + push.AddOffset + row];
     }
+    if (EPILOGUE == SCALE) {
+        value *= addend[push.AddOffset + row];
+    }
     y[n * push.YStride + push.YOffset + row] = value;
 }
 
 // Weight rows 2i and 2i+1 hold gate and up of output i.
 void store_swiglu(uint n, uint row, float gate, float up) {
+    if (EPILOGUE == ADD_SWIGLU) {
+        uint at = n * push.AddStride + push.AddOffset + row;
+        gate += addend[at];
+        up += addend[at + 1];
+    }
     y[n * push.YStride + push.YOffset + row / 2] = silu(gate) * up;
 }

@@ -15,6 +15,8 @@ const (
 	epilogueStore = iota
 	epilogueAdd
 	epilogueSwiGLU
+	epilogueScale
+	epilogueAddSwiGLU
 )
 
 // product is one case of a matrix kernel.
@@ -94,14 +96,18 @@ func (p product) run(b *bed, m shaders.Module, tuning map[string]uint32, rng *ra
 	for i := range want {
 		want[i] *= factors[i/p.rows]
 		size[i] *= factors[i/p.rows]
-		if p.epilogue == epilogueAdd {
-			a := float64(addend.float(i/p.rows*int(push.AddStride) + 1 + i%p.rows))
+		switch a := float64(addend.float(i/p.rows*int(push.AddStride) + 1 + i%p.rows)); p.epilogue {
+		case epilogueAdd, epilogueAddSwiGLU:
 			want[i] += a
 			size[i] += math.Abs(a)
+		case epilogueScale:
+			a = float64(addend.float(1 + i%p.rows))
+			want[i] *= a
+			size[i] *= math.Abs(a)
 		}
 	}
 	outputs := p.rows
-	if p.epilogue == epilogueSwiGLU {
+	if p.epilogue == epilogueSwiGLU || p.epilogue == epilogueAddSwiGLU {
 		outputs /= 2
 		want, size = swigluPairs(want, size)
 	}
@@ -184,6 +190,11 @@ func TestMulMatVec(t *testing.T) {
 				p.run(b, m, tuned(p), rng)
 				p = product{rows: 11, k: 256, n: 2, epilogue: epilogueAdd, bias: true}
 				p.run(b, m, tuned(p), rng)
+				// What adapters use: a factor for each row, and sums in front of the gate.
+				p = product{rows: 13, k: 256, n: 3, epilogue: epilogueScale, norm: true}
+				p.run(b, m, tuned(p), rng)
+				p = product{rows: 38, k: 256, n: 2, epilogue: epilogueAddSwiGLU}
+				p.run(b, m, tuned(p), rng)
 				// The hardware's choice, and as many invocations as a workgroup may have.
 				p = product{rows: 6, k: 2048, n: 1, norm: true}
 				p.run(b, m, shaders.Tuning("mul_mat_vec", m.Variant, false, p.rows, p.k, p.n), rng)
@@ -252,6 +263,8 @@ func TestMulMat(t *testing.T) {
 			}
 			if weights == "q4" || weights == "f16" {
 				cases = append(cases,
+					shaped{product{rows: 37, k: 64, n: 21, epilogue: epilogueScale}, false},
+					shaped{product{rows: 66, k: 64, n: 19, epilogue: epilogueAddSwiGLU}, true},
 					shaped{product{rows: 66, k: 64, n: 31, epilogue: epilogueSwiGLU}, false},
 					shaped{product{rows: 66, k: 64, n: 10, epilogue: epilogueAdd, bias: true}, false},
 					shaped{product{rows: 34, k: 64, n: 17, epilogue: epilogueSwiGLU}, true})

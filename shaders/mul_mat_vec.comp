@@ -167,10 +167,10 @@ void main() {
     }
     barrier();
 
-    const uint outputs = EPILOGUE == SWIGLU ? ROWS / 2 : ROWS;
+    const uint outputs = PAIRED ? ROWS / 2 : ROWS;
     for (uint i = gl_LocalInvocationIndex; i < outputs * COLS; i += LOCAL_SIZE) {
         uint n = i / outputs;
-        uint r = EPILOGUE == SWIGLU ? i % outputs * 2 : i % outputs;
+        uint r = PAIRED ? i % outputs * 2 : i % outputs;
         uint from = (n * TEAMS + r / OWN) * SUMS;
         if (n >= push.N || tile + r >= push.Rows) {
             continue;
@@ -180,7 +180,7 @@ void main() {
             factor = inversesqrt(sums[from + OWN] / float(push.K) + push.Eps);
         }
         float sum = factor * sums[from + r % OWN];
-        if (EPILOGUE == SWIGLU) {
+        if (PAIRED) {
             store_swiglu(n, tile + r, sum, factor * sums[from + r % OWN + 1]);
         } else {
             store(n, tile + r, sum);

@@ -28,12 +28,13 @@ type RMSNormPush struct {
 }
 
 // MatMulPush drives "mul_mat_vec" and "mul_mat": y[n, YOffset+row] = Σ_k W[row, k]·x[n, k], then the epilogue.
-// With the SwiGLU epilogue weight rows 2i and 2i+1 are gate and up of output i, and Rows counts both.
+// With the SwiGLU epilogues weight rows 2i and 2i+1 are gate and up of output i, and Rows counts both. The scale epilogue
+// multiplies row i by element AddOffset+i of the addend's buffer.
 type MatMulPush struct {
 	Rows, K, N           uint32
 	XStride              uint32
 	YStride, YOffset     uint32
-	AddStride, AddOffset uint32 // the addend of the add epilogue; AddStride 0 broadcasts one row (a bias)
+	AddStride, AddOffset uint32 // the addend of the add epilogues; AddStride 0 broadcasts one row (a bias)
 	Eps                  float32
 }
 

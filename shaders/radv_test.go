@@ -75,11 +75,19 @@ func hardwareConstants(m shaders.Module) []map[string]uint32 {
 		}
 		add(4096, 1024, 1, map[string]uint32{"NORM": 1})
 		add(24576, 4096, 1, map[string]uint32{"NORM": 1, "EPILOGUE": epilogueSwiGLU})
+		if w := m.Variant.Weights; w == "f32" || w == "f16" || w == "bf16" { // what adapters are stored in
+			add(32, 4096, shaders.MaxColumns, map[string]uint32{"NORM": 1, "EPILOGUE": epilogueScale})
+			add(24576, 64, shaders.MaxColumns, map[string]uint32{"EPILOGUE": epilogueAddSwiGLU})
+		}
 		add(4096, 12288, shaders.MaxColumns, map[string]uint32{"EPILOGUE": epilogueAdd, "ZERO": 1, "GROUP": 128})
 	case "mul_mat":
 		for _, n := range []int{9, 32, 512} {
 			add(4096, 4096, n, nil)
 			add(24576, 4096, n, map[string]uint32{"EPILOGUE": epilogueSwiGLU, "ZERO": 1, "GROUP": 128})
+			if w := m.Variant.Weights; w == "f32" || w == "f16" || w == "bf16" {
+				add(32, 4096, n, map[string]uint32{"EPILOGUE": epilogueScale})
+				add(24576, 64, n, map[string]uint32{"EPILOGUE": epilogueAddSwiGLU})
+			}
 		}
 	case "attention":
 		for _, dim := range []int{64, 128, 256} {

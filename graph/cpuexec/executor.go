@@ -26,8 +26,9 @@ type Seq struct{ Slot, Rows, Start int }
 
 // Step is the input of one run: the token ids of all sequences, one sequence after another.
 type Step struct {
-	IDs  []int32
-	Seqs []Seq
+	IDs    []int32
+	Seqs   []Seq
+	Scales []float64 // of the graph's adapters, in their order
 }
 
 // Result is what one run computed.

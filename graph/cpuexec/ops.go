@@ -110,7 +110,19 @@ func (r *run) matMul(n *graph.Node, in []*Matrix) error {
 			y.Row(t)[o] = sum
 		}
 	}
-	if n.Epilogue == graph.EpilogueSwiGLU { // columns are gate, up, gate, up, …
+	switch n.Epilogue {
+	case graph.EpilogueScale:
+		factors, err := r.factors(n)
+		if err != nil {
+			return err
+		}
+		for i := range y.Data {
+			y.Data[i] *= factors[i%y.Cols]
+		}
+	case graph.EpilogueAddSwiGLU:
+		y = zip(y, in[1], func(a, b float64) float64 { return a + b })
+	}
+	if n.Epilogue.Paired() { // columns are gate, up, gate, up, …
 		h := newMatrix(y.Rows, y.Cols/2)
 		for i := range h.Data {
 			h.Data[i] = swiGLU(y.Data[2*i], y.Data[2*i+1])
@@ -131,6 +143,20 @@ func (r *run) matMul(n *graph.Node, in []*Matrix) error {
 		}
 	}
 	return nil
+}
+
+// factors are what EpilogueScale multiplies the columns by: nothing of a padding column is left.
+func (r *run) factors(n *graph.Node) ([]float64, error) {
+	factors := make([]float64, 0, n.Pack.Rows())
+	for _, ranks := range n.Ranks {
+		if ranks.Adapter >= len(r.step.Scales) {
+			return nil, fmt.Errorf("%d scales, but there is an adapter %d", len(r.step.Scales), ranks.Adapter)
+		}
+		for range ranks.Rank {
+			factors = append(factors, r.step.Scales[ranks.Adapter]*ranks.Factor)
+		}
+	}
+	return append(factors, make([]float64, n.Pack.Rows()-len(factors))...), nil
 }
 
 // rotate turns the pair (x[i], x[i+d/2]) of each head by the angle p·f[i], p being the position of the row's token

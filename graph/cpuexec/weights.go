@@ -55,7 +55,7 @@ func (e *Executor) weight(w *graph.Weight) ([]float32, error) {
 	if values, ok := e.loaded[w.Name]; ok {
 		return values, nil
 	}
-	values, err := e.weights.Values(*w)
+	values, err := e.values(w)
 	if err == nil && len(values) != w.Rows*w.Cols {
 		err = fmt.Errorf("weight %s has %d elements, the graph wants %d×%d", w.Name, len(values), w.Rows, w.Cols)
 	}
@@ -63,6 +63,24 @@ func (e *Executor) weight(w *graph.Weight) ([]float32, error) {
 		return nil, err
 	}
 	e.loaded[w.Name] = values
+	return values, nil
+}
+
+// values asks for a weight, or puts it together from its blocks.
+func (e *Executor) values(w *graph.Weight) ([]float32, error) {
+	if w.Blocks == nil {
+		return e.weights.Values(*w)
+	}
+	values := make([]float32, w.Rows*w.Cols)
+	for _, b := range w.Blocks {
+		block, err := e.weight(&graph.Weight{Name: b.Name, Rows: b.Rows, Cols: b.Cols, Layout: quant.LayoutOf(quant.F32)})
+		if err != nil {
+			return nil, err
+		}
+		for i := range b.Rows {
+			copy(values[(b.Row+i*b.RowStep)*w.Cols+b.Col:], block[i*b.Cols:(i+1)*b.Cols])
+		}
+	}
 	return values, nil
 }
 
