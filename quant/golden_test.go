@@ -33,7 +33,7 @@ func blocks(t *testing.T, typ quant.Type) (src []byte, values []float32) {
 	return src, values
 }
 
-var goldenTypes = []quant.Type{quant.F16, quant.BF16, quant.Q8_0, quant.Q4_0, quant.Q6_K}
+var goldenTypes = []quant.Type{quant.F16, quant.BF16, quant.Q8_0, quant.Q4_0, quant.Q6_K, quant.Q4_K}
 
 // TestDequantizeGolden: every value of gguf-py, bit for bit.
 func TestDequantizeGolden(t *testing.T) {

@@ -16,55 +16,73 @@ const (
 	LayoutQ8
 	LayoutQ4
 	LayoutQ6K
+	LayoutQ4K
 )
+
+// layouts is the one table of what a LayoutKind is.
+var layouts = [...]struct {
+	name   string
+	step   int     // what a row's elements are a multiple of; 0: Group, which is 32 or 128
+	group  int     // Layout.Group of a kind that has but one
+	planes []plane // with zero points, a grouped kind has one more: zeroPlane
+}{
+	LayoutF32:  {"f32", 32, 0, []plane{{1, 4}}},
+	LayoutF16:  {"f16", 32, 0, []plane{{1, 2}}},
+	LayoutBF16: {"bf16", 32, 0, []plane{{1, 2}}},
+	LayoutQ8:   {"q8", 0, 0, []plane{{1, 1}, {perGroup, 2}}},
+	LayoutQ4:   {"q4", 0, 0, []plane{{8, 4}, {perGroup, 2}}},
+	LayoutQ6K:  {"q6k", 256, 16, []plane{{8, 4}, {16, 4}, {16, 1}, {256, 2}}},
+	LayoutQ4K:  {"q4k", 256, 32, []plane{{8, 4}, {32, 2}, {256, 4}}},
+}
+
+// plane says how many bytes so many elements take.
+type plane struct{ elements, bytes int }
+
+// perGroup stands for the elements of a group.
+const perGroup = 0
+
+var zeroPlane = plane{perGroup, 1}
+
+// String returns the kind's name, which is also that of the kernels that read it: "bf16", "q4".
+func (k LayoutKind) String() string {
+	if !k.valid() {
+		return fmt.Sprintf("layout(%d)", uint8(k))
+	}
+	return layouts[k].name
+}
+
+func (k LayoutKind) valid() bool { return k > 0 && int(k) < len(layouts) }
+
+// Grouped reports whether the kind comes in groups of 32 or 128 elements, with or without zero
+// points, as quantising on load makes it.
+func (k LayoutKind) Grouped() bool { return k.valid() && layouts[k].step == 0 }
 
 // Layout says how a tensor lies in device memory. It is comparable and can be a map key.
 type Layout struct {
 	Kind  LayoutKind
-	Group int  // elements per scale: 32 or 128 for Q8 and Q4, 16 for Q6K, else 0
+	Group int  // elements per scale: 32 or 128 for Q8 and Q4, fixed for other quants, else 0
 	Zero  bool // Q8 and Q4: each group has a zero point
 }
 
 // LayoutOf returns the layout that holds values of type t exactly, in the fewest bytes.
-// It is the zero Layout for no type.
+// It is the zero Layout for no type and for one that is not computed with.
 func LayoutOf(t Type) Layout {
-	switch t {
-	case F32:
-		return Layout{Kind: LayoutF32}
-	case F16:
-		return Layout{Kind: LayoutF16}
-	case BF16:
-		return Layout{Kind: LayoutBF16}
-	case Q8_0:
-		return Layout{Kind: LayoutQ8, Group: 32}
-	case Q4_0:
-		return Layout{Kind: LayoutQ4, Group: 32}
-	case Q6_K:
-		return Layout{Kind: LayoutQ6K, Group: 16}
+	if !t.Valid() || !types[t].layout.valid() {
+		return Layout{}
 	}
-	return Layout{}
+	l := Layout{Kind: types[t].layout, Group: layouts[types[t].layout].group}
+	if l.Kind.Grouped() {
+		l.Group = types[t].block
+	}
+	return l
 }
 
-// Name returns a short name for kernels and reports: "bf16", "q8g32", "q4g128z", "q6k".
+// Name returns a short name for reports: "bf16", "q8g32", "q4g128z", "q6k".
 func (l Layout) Name() string {
-	var name string
-	switch l.Kind {
-	case LayoutF32:
-		return "f32"
-	case LayoutF16:
-		return "f16"
-	case LayoutBF16:
-		return "bf16"
-	case LayoutQ6K:
-		return "q6k"
-	case LayoutQ8:
-		name = "q8"
-	case LayoutQ4:
-		name = "q4"
-	default:
-		return fmt.Sprintf("layout(%d)", uint8(l.Kind))
+	name := l.Kind.String()
+	if l.Kind.Grouped() {
+		name = fmt.Sprintf("%sg%d", name, l.Group)
 	}
-	name = fmt.Sprintf("%sg%d", name, l.Group)
 	if l.Zero {
 		name += "z"
 	}
@@ -76,18 +94,14 @@ func (l Layout) String() string { return l.Name() }
 
 // Planes returns how many planes the layout has, 0 for no layout.
 func (l Layout) Planes() int {
-	switch l.Kind {
-	case LayoutF32, LayoutF16, LayoutBF16:
-		return 1
-	case LayoutQ8, LayoutQ4:
-		if l.Zero {
-			return 3
-		}
-		return 2
-	case LayoutQ6K:
-		return 4
+	if !l.Kind.valid() {
+		return 0
 	}
-	return 0
+	n := len(layouts[l.Kind].planes)
+	if l.Zero {
+		n++
+	}
+	return n
 }
 
 // PlaneRowBytes returns how many bytes one row of cols elements takes in plane p. A plane of
@@ -97,18 +111,14 @@ func (l Layout) PlaneRowBytes(p, cols int) int {
 	if p < 0 || p >= l.Planes() || cols <= 0 {
 		return 0
 	}
-	switch l.Kind {
-	case LayoutF32:
-		return 4 * cols
-	case LayoutF16, LayoutBF16:
-		return 2 * cols
-	case LayoutQ8:
-		return [...]int{cols, 2 * (cols / l.Group), cols / l.Group}[p]
-	case LayoutQ4:
-		return [...]int{cols / 2, 2 * (cols / l.Group), cols / l.Group}[p]
-	default: // LayoutQ6K
-		return [...]int{cols / 2, cols / 4, cols / 16, 2 * (cols / 256)}[p]
+	one := zeroPlane
+	if p < len(layouts[l.Kind].planes) {
+		one = layouts[l.Kind].planes[p]
 	}
+	if one.elements == perGroup {
+		one.elements = l.Group
+	}
+	return cols / one.elements * one.bytes
 }
 
 // RowBytes returns the bytes of one row in all planes together.
@@ -120,30 +130,27 @@ func (l Layout) RowBytes(cols int) int {
 	return n
 }
 
-// Step returns what cols must be a multiple of: 32 (a kernel's smallest stride), Group for
-// Q8 and Q4, 256 for Q6K. It is 0 for no layout.
+// Step returns what cols must be a multiple of: 32 (a kernel's smallest stride) for plain
+// numbers, Group for Q8 and Q4, the block for other quants. It is 0 for no layout.
 func (l Layout) Step() int {
-	switch l.Kind {
-	case LayoutF32, LayoutF16, LayoutBF16:
-		return 32
-	case LayoutQ8, LayoutQ4:
-		return l.Group
-	case LayoutQ6K:
-		return 256
+	if !l.Kind.valid() {
+		return 0
 	}
-	return 0
+	if l.Kind.Grouped() {
+		return l.Group
+	}
+	return layouts[l.Kind].step
 }
 
 // Check reports a Layout that is none of the package's table.
 func (l Layout) Check() error {
-	ok := false
-	switch l.Kind {
-	case LayoutF32, LayoutF16, LayoutBF16:
-		ok = l.Group == 0 && !l.Zero
-	case LayoutQ8, LayoutQ4:
+	ok := l.Kind.valid()
+	switch {
+	case !ok:
+	case l.Kind.Grouped():
 		ok = l.Group == 32 || l.Group == 128
-	case LayoutQ6K:
-		ok = l.Group == 16 && !l.Zero
+	default:
+		ok = l.Group == layouts[l.Kind].group && !l.Zero
 	}
 	if !ok {
 		return fmt.Errorf("quant: no layout has kind %d, group %d, zero points %t; groups are of 32 or 128", l.Kind, l.Group, l.Zero)

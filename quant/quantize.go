@@ -27,7 +27,7 @@ func QuantizeRows(planes [][]byte, l Layout, t Type, src []byte, rows, cols int)
 	if err := l.CheckCols(cols); err != nil {
 		return err
 	}
-	if l.Kind != LayoutQ8 && l.Kind != LayoutQ4 {
+	if !l.Kind.Grouped() {
 		return fmt.Errorf("quant: layout %s is not one to quantise to", l.Name())
 	}
 	if !t.Dense() {

@@ -37,37 +37,38 @@ const (
 	MXFP4                   // 32 elements: e8m0 scale, 4-bit e2m1 floats
 )
 
-// types is the one table of what a Type is.
+// types is the one table of what a Type is. A type with a layout is one that qwenvk computes with.
 var types = [...]struct {
 	name        string
 	block, size int // elements and bytes of a block
+	layout      LayoutKind
+	scales      []int // offsets of the f16 scales and minima in a block
 }{
-	F32:  {"F32", 1, 4},
-	F16:  {"F16", 1, 2},
-	BF16: {"BF16", 1, 2},
-	Q8_0: {"Q8_0", 32, 34},
-	Q4_0: {"Q4_0", 32, 18},
-	Q6_K: {"Q6_K", 256, 210},
-
-	Q4_1:    {"Q4_1", 32, 20},
-	Q5_0:    {"Q5_0", 32, 22},
-	Q5_1:    {"Q5_1", 32, 24},
-	Q2_K:    {"Q2_K", 256, 84},
-	Q3_K:    {"Q3_K", 256, 110},
-	Q4_K:    {"Q4_K", 256, 144},
-	Q5_K:    {"Q5_K", 256, 176},
-	IQ4_NL:  {"IQ4_NL", 32, 18},
-	IQ4_XS:  {"IQ4_XS", 256, 136},
-	IQ1_S:   {"IQ1_S", 256, 50},
-	IQ1_M:   {"IQ1_M", 256, 56},
-	IQ2_XXS: {"IQ2_XXS", 256, 66},
-	IQ2_XS:  {"IQ2_XS", 256, 74},
-	IQ2_S:   {"IQ2_S", 256, 82},
-	IQ3_XXS: {"IQ3_XXS", 256, 98},
-	IQ3_S:   {"IQ3_S", 256, 110},
-	TQ1_0:   {"TQ1_0", 256, 54},
-	TQ2_0:   {"TQ2_0", 256, 66},
-	MXFP4:   {"MXFP4", 32, 17},
+	F32:     {"F32", 1, 4, LayoutF32, nil},
+	F16:     {"F16", 1, 2, LayoutF16, nil},
+	BF16:    {"BF16", 1, 2, LayoutBF16, nil},
+	Q8_0:    {"Q8_0", 32, 34, LayoutQ8, []int{0}},
+	Q4_0:    {"Q4_0", 32, 18, LayoutQ4, []int{0}},
+	Q6_K:    {"Q6_K", 256, 210, LayoutQ6K, []int{208}},
+	Q4_1:    {name: "Q4_1", block: 32, size: 20},
+	Q5_0:    {name: "Q5_0", block: 32, size: 22},
+	Q5_1:    {name: "Q5_1", block: 32, size: 24},
+	Q2_K:    {name: "Q2_K", block: 256, size: 84},
+	Q3_K:    {name: "Q3_K", block: 256, size: 110},
+	Q4_K:    {"Q4_K", 256, 144, LayoutQ4K, []int{0, 2}},
+	Q5_K:    {name: "Q5_K", block: 256, size: 176},
+	IQ4_NL:  {name: "IQ4_NL", block: 32, size: 18},
+	IQ4_XS:  {name: "IQ4_XS", block: 256, size: 136},
+	IQ1_S:   {name: "IQ1_S", block: 256, size: 50},
+	IQ1_M:   {name: "IQ1_M", block: 256, size: 56},
+	IQ2_XXS: {name: "IQ2_XXS", block: 256, size: 66},
+	IQ2_XS:  {name: "IQ2_XS", block: 256, size: 74},
+	IQ2_S:   {name: "IQ2_S", block: 256, size: 82},
+	IQ3_XXS: {name: "IQ3_XXS", block: 256, size: 98},
+	IQ3_S:   {name: "IQ3_S", block: 256, size: 110},
+	TQ1_0:   {name: "TQ1_0", block: 256, size: 54},
+	TQ2_0:   {name: "TQ2_0", block: 256, size: 66},
+	MXFP4:   {name: "MXFP4", block: 32, size: 17},
 }
 
 // Valid reports whether t is one of the types above.

@@ -45,11 +45,9 @@ func Unpack(dst []float32, l Layout, planes [][]byte, rows, cols int) error {
 			dst[e] = float32(int(nibbleAt(planes[0], e))-int(z)) * scaleAt(planes[1], e/l.Group)
 		}
 	case LayoutQ6K:
-		for e := range dst {
-			q := nibbleAt(planes[0], e) | pairAt(planes[1], e)<<4
-			s := scaleAt(planes[3], e/256) * float32(int8(planes[2][e/16]))
-			dst[e] = s * float32(int(q)-32)
-		}
+		unpackQ6K(dst, planes)
+	case LayoutQ4K:
+		unpackQ4K(dst, planes)
 	}
 	return nil
 }

@@ -1,5 +1,10 @@
 package shaders
 
+import (
+	"maps"
+	"slices"
+)
+
 // kernel is one row of the table: all that anybody needs to know to compile, bind and dispatch it.
 type kernel struct {
 	name      string
@@ -26,8 +31,11 @@ var (
 	nativeHalf   = gain{"float16", "NATIVE_HALF", []string{"f16"}}
 )
 
+// unit says for each type of weights how many elements an invocation of a matrix kernel loads at once: UNIT in its GLSL.
+var unit = map[string]int{"f32": 4, "f16": 8, "bf16": 8, "q8": 16, "q4": 32, "q6k": 32, "q4k": 32}
+
 var (
-	weightTypes = []string{"f32", "f16", "bf16", "q8", "q4", "q6k"}
+	weightTypes = slices.Sorted(maps.Keys(unit))
 	cacheTypes  = []string{"f32", "f16"}
 )
 

@@ -15,7 +15,7 @@ var spv embed.FS
 
 // Variant chooses the types that a kernel is compiled for.
 type Variant struct {
-	Weights string // "f32", "f16", "bf16", "q8", "q4", "q6k"; "" for kernels without weights
+	Weights string // "f32", "q8", "q4k", ..., named as the kinds of quant.Layout; "" for kernels without weights
 	KV      string // "f32", "f16"; "" for kernels without a cache
 }
 

@@ -154,6 +154,9 @@ func swigluPairs(v, size []float64) (out, outSize []float64) {
 // kOf rounds a length up to what the type needs.
 func kOf(weights string, group, k int) int {
 	unit := max(32, group)
+	if b, ok := blockTypes[weights]; ok {
+		unit = b.typ.BlockSize()
+	}
 	if weights == "q6k" {
 		unit = 256
 	}
@@ -185,7 +188,7 @@ func TestMulMatVec(t *testing.T) {
 				p.k = kOf(weights, p.group, p.k)
 				p.run(b, m, tuned(p), rng)
 			}
-			if weights == "q4" || weights == "f32" {
+			if weights == "q4" || weights == "q4k" || weights == "f32" {
 				p := product{rows: 6, k: 256, n: 2, epilogue: epilogueSwiGLU, norm: true}
 				p.run(b, m, tuned(p), rng)
 				p = product{rows: 11, k: 256, n: 2, epilogue: epilogueAdd, bias: true}

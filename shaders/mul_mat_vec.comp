@@ -116,7 +116,7 @@ void main() {
         }
         [[unroll]] for (uint sub = 0; sub < SUBS; sub++) {
             float products[COLS][OWN]; // Σ q·x
-            float xs[COLS];             // Σ x, for the zero point
+            float xs[COLS];             // Σ x, for zero points and minima
             [[unroll]] for (uint c = 0; c < COLS; c++) {
                 xs[c] = 0.0;
                 [[unroll]] for (uint r = 0; r < OWN; r++) {
@@ -137,7 +137,7 @@ void main() {
                             acc[c][SUMS - 1] = dot4(v, v, acc[c][SUMS - 1]);
                             v *= norm_weight[at];
                         }
-                        if (HAS_ZERO) {
+                        if (HAS_ZERO || HAS_MINIMUM) {
                             xs[c] += (v.x + v.y) + (v.z + v.w);
                         }
                         [[unroll]] for (uint r = 0; r < OWN; r++) {
@@ -154,6 +154,9 @@ void main() {
                         product = fma(-zero(packed[r]), xs[c], product);
                     }
                     acc[c][r] = fma(scale(packed[r], sub), product, acc[c][r]);
+                    if (HAS_MINIMUM) {
+                        acc[c][r] = fma(-minimum(packed[r], sub), xs[c], acc[c][r]);
+                    }
 #else
                     acc[c][r] += products[c][r];
 #endif

@@ -42,9 +42,8 @@ func tuneMulMatVec(v Variant, software bool, k, n int) map[string]uint32 {
 		}
 		return map[string]uint32{"LOCAL_SIZE": 8, "LANES": 1, "ROWS": rows, "COLS": uint32(n), "STRIP": 1}
 	}
-	unit := map[string]int{"f32": 4, "f16": 8, "bf16": 8, "q8": 16, "q4": 32, "q6k": 32}[v.Weights]
 	lanes := uint32(8)
-	for lanes < 128 && int(lanes)*unit < k {
+	for lanes < 128 && int(lanes)*unit[v.Weights] < k {
 		lanes *= 2
 	}
 	local := max(lanes, 32)

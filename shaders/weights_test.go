@@ -2,10 +2,12 @@ package shaders_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"math/rand/v2"
 
 	"github.com/qwenvk/qwenvk/internal/half"
+	"github.com/qwenvk/qwenvk/quant"
 )
 
 // matrix is a random weight matrix: planes as the kernels bind them and the values they stand for.
@@ -33,8 +35,47 @@ func newMatrix(rng *rand.Rand, weights string, rows, k, group int, zero bool) ma
 		m.groups(rng, weights)
 	case "q6k":
 		m.superBlocks(rng)
+	default:
+		m.fileBlocks(rng, weights)
 	}
 	return m
+}
+
+// blockTypes are the types of files whose blocks become a type of weights, and where a block has its f16 scales.
+var blockTypes = map[string]struct {
+	typ    quant.Type
+	scales []int
+}{
+	"q4k": {quant.Q4_K, []int{0, 2}},
+}
+
+// fileBlocks makes random blocks as files have them, and planes and values of those with package quant, which is held
+// against the reference for them.
+func (m *matrix) fileBlocks(rng *rand.Rand, weights string) {
+	b := blockTypes[weights]
+	src := make([]byte, len(m.w)/b.typ.BlockSize()*b.typ.BlockBytes())
+	for i := range src {
+		src[i] = byte(rng.IntN(256))
+	}
+	for at := 0; at < len(src); at += b.typ.BlockBytes() {
+		for _, scale := range b.scales {
+			h, _ := randomScale(rng)
+			binary.LittleEndian.PutUint16(src[at+scale:], h)
+		}
+	}
+	l := quant.LayoutOf(b.typ)
+	planes := make([][]byte, l.Planes())
+	for p := range planes {
+		planes[p] = make([]byte, m.rows*l.PlaneRowBytes(p, m.k))
+	}
+	values := make([]float32, len(m.w))
+	if err := errors.Join(quant.Repack(planes, l, b.typ, src, m.rows, m.k), quant.Dequantize(values, b.typ, src)); err != nil {
+		panic(err)
+	}
+	m.w = widen(values)
+	for p := range planes {
+		m.planes[p] = packed(planes[p])
+	}
 }
 
 func (m *matrix) halves(rng *rand.Rand, weights string) {

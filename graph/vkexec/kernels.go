@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/qwenvk/qwenvk/quant"
 	"github.com/qwenvk/qwenvk/shaders"
 	"github.com/qwenvk/qwenvk/vk"
 )
@@ -86,22 +85,8 @@ func (e *Executor) kernel(k kernel) (*shaders.Module, constants, error) {
 // matrixKernel names a kernel that reads weights laid out as m.
 func matrixKernel(name string, m *matrix, rows, n int) kernel {
 	set := map[string]uint32{}
-	v := shaders.Variant{}
-	switch m.layout.Kind {
-	case quant.LayoutF32:
-		v.Weights = "f32"
-	case quant.LayoutF16:
-		v.Weights = "f16"
-	case quant.LayoutBF16:
-		v.Weights = "bf16"
-	case quant.LayoutQ8:
-		v.Weights = "q8"
-	case quant.LayoutQ4:
-		v.Weights = "q4"
-	case quant.LayoutQ6K:
-		v.Weights = "q6k"
-	}
-	if m.layout.Kind == quant.LayoutQ8 || m.layout.Kind == quant.LayoutQ4 {
+	v := shaders.Variant{Weights: m.layout.Kind.String()}
+	if m.layout.Kind.Grouped() {
 		set["GROUP"] = uint32(m.layout.Group)
 		if m.layout.Zero {
 			set["ZERO"] = 1
