@@ -107,8 +107,9 @@ func (s *Session) Result() Result {
 // LogitsOptions choose the rows of Session.Logits.
 type LogitsOptions struct {
 	All   bool // every token's logits, not only the last one's
+	From  int  // with All: the first row that is wanted, 0 to the last
 	Chunk int  // tokens computed at a time, at most; 0: chosen for the device
-	Reuse bool // take what the session's cache holds of the beginning of ids as it is; not with All
+	Reuse bool // take what the session's cache holds of the beginning of ids, with All up to From, as it is
 }
 
 // Logits computes the logits behind ids and passes them to emit row by row: row is the position in ids, logits has
@@ -117,9 +118,12 @@ func (s *Session) Logits(ctx context.Context, ids []int32, o LogitsOptions, emit
 	if o.Chunk < 0 {
 		return fmt.Errorf("chunks of %d tokens are not possible", o.Chunk)
 	}
+	if o.From < 0 || o.From > 0 && (!o.All || o.From >= len(ids)) {
+		return fmt.Errorf("logits from row %d of %d tokens are not possible", o.From, len(ids))
+	}
 	s.s.SetChunk(o.Chunk)
 	defer s.s.SetChunk(0)
-	return s.s.Logits(ctx, ids, engine.LogitsOptions{All: o.All, Reuse: o.Reuse}, emit)
+	return s.s.Logits(ctx, ids, engine.LogitsOptions{All: o.All, From: o.From, Reuse: o.Reuse}, emit)
 }
 
 // Reset forgets the cache: the next prompt is computed from its first token.

@@ -138,7 +138,8 @@ func (s *Session) rows(tail vkexec.Tail) int {
 // LogitsOptions choose what Logits computes.
 type LogitsOptions struct {
 	All   bool // every token's row; else the last one's
-	Reuse bool // take what the cache holds of the beginning of ids as it is; not with All
+	From  int  // with All: the first row that is wanted
+	Reuse bool // take what the cache holds of the beginning of ids, up to From, as it is
 }
 
 // Logits computes logits behind ids and passes them on row by row, in order. The slice is reused.
@@ -150,7 +151,7 @@ func (s *Session) Logits(ctx context.Context, ids []int32, o LogitsOptions, emit
 		return err
 	}
 	row := make([]float32, s.e.exec.Vocab())
-	if o.All || !o.Reuse {
+	if !o.Reuse {
 		s.Reset()
 	}
 	if !o.All {
@@ -165,8 +166,26 @@ func (s *Session) Logits(ctx context.Context, ids []int32, o LogitsOptions, emit
 		}
 		return emit(len(ids)-1, row)
 	}
+	if err := s.fill(ctx, ids, o.From); err != nil {
+		return err
+	}
 	for len(s.cached) < len(ids) {
 		if err := s.logitsChunk(ctx, ids, row, emit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill brings the cache to hold the first n of ids, without logits.
+func (s *Session) fill(ctx context.Context, ids []int32, n int) error {
+	s.cached = s.cached[:min(s.common(ids), n)]
+	for len(s.cached) < n {
+		s.e.mu.Lock()
+		chunk := min(n-len(s.cached), s.rows(vkexec.TailNone))
+		_, err := s.feed(ctx, ids[len(s.cached):len(s.cached)+chunk], vkexec.TailNone, vkexec.NoHistory)
+		s.e.mu.Unlock()
+		if err != nil {
 			return err
 		}
 	}

@@ -68,7 +68,10 @@ func (b *progress) done() {
 }
 
 // windowLine tells how far a long measurement is, now and then.
-func (p *program) windowLine() func(done, total int) {
+func (p *program) windowLine() func(done, total int) { return p.everyTenSeconds("window") }
+
+// everyTenSeconds tells how many of some things are done, and about how long the rest takes.
+func (p *program) everyTenSeconds(what string) func(done, total int) {
 	begin := time.Now()
 	last := begin
 	return func(done, total int) {
@@ -77,6 +80,6 @@ func (p *program) windowLine() func(done, total int) {
 		}
 		last = time.Now()
 		left := time.Since(begin) / time.Duration(done) * time.Duration(total-done)
-		p.note("window %d of %d, about %s left", done, total, left.Round(time.Second))
+		p.note("%s %d of %d, about %s left", what, done, total, left.Round(time.Second))
 	}
 }
