@@ -96,6 +96,6 @@ func inspect(c *loader.Checkpoint, o LoadOptions) (i *Inspection, err error) {
 // WriteGraph writes the compiled graph of a decode step as "text", "dot" (Graphviz) or "json", with the dispatches and
 // barriers that a card takes for it; software devices keep the norms apart.
 func (i *Inspection) WriteGraph(w io.Writer, format string) error {
-	g := graph.Compile(i.graph, graph.Options{Output: graph.LastLogits, OneRowEach: true, FuseNorm: true})
+	g := graph.Compile(i.graph, graph.Options{Output: graph.LastLogits, OneRowEach: true, FuseNorm: true, SumExperts: true})
 	return g.Print(w, format, vkexec.Annotate(g, min(i.Info.TrainedContext, defaultContext)))
 }

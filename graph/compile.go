@@ -20,6 +20,8 @@ type Options struct {
 	// FuseNorm folds an RMSNorm into the matrix products that read it. It saves a dispatch and a barrier where
 	// latency counts (decode on a card) and costs a second read of the input per workgroup.
 	FuseNorm bool
+	// SumExperts lets the experts' last product sum its results, see fuseExpertSum.
+	SumExperts bool
 	// OneRowEach tells that every sequence has exactly one token, in order: LastRows is then the identity.
 	OneRowEach bool
 	// Adapters are added to the products that they change; nil: none.
@@ -35,6 +37,10 @@ func Compile(g *Graph, o Options) *Graph {
 	if !o.NoFuse {
 		fuseRoPEKV(g)
 		fuseSwiGLU(g)
+		fuseExperts(g)
+		if o.SumExperts {
+			fuseExpertSum(g)
+		}
 		fuseResidual(g)
 	}
 	if o.Adapters != nil {

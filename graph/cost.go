@@ -35,6 +35,9 @@ func (g *Graph) nodeCost(n *Node) (c Cost) {
 	case OpMatMul:
 		c.WeightBytes += n.Pack.Bytes()
 		c.FLOPs = 2 * int64(n.Pack.Rows()) * int64(n.Pack.Cols())
+	case OpExpertMatMul, OpExpertSum: // the chosen experts alone
+		c.WeightBytes += n.Pack.Bytes() / int64(n.Pack.Experts) * int64(n.Used)
+		c.FLOPs = 2 * int64(n.Pack.ExpertRows()) * int64(n.Pack.Cols()) * int64(n.Used)
 	case OpAttention:
 		c.FLOPsPerContext = 4 * int64(n.Heads) * int64(g.KV.HeadDim)
 	}

@@ -13,12 +13,20 @@ import (
 type qwen struct {
 	layers, hidden, inner, vocab, heads, kvHeads, headDim int
 
+	experts, used, shared int // of each layer's feed-forward; 0: dense. inner is the width of an expert
+
 	norm  string // "head": queries and keys are normed by head, as in Qwen3; "row": over all heads; "": not
 	mixed string // weights whose name contains it are BF16, the others Q4
 }
 
 // tiny is a model that fits a page when it is printed.
 var tiny = qwen{layers: 1, hidden: 64, inner: 96, vocab: 40, heads: 4, kvHeads: 2, headDim: 32, norm: "head"}
+
+// sparse has experts, and one that all tokens share.
+var sparse = qwen{
+	layers: 1, hidden: 64, inner: 32, vocab: 40, heads: 4, kvHeads: 2, headDim: 32, norm: "head",
+	experts: 4, used: 2, shared: 96,
+}
 
 func (s qwen) weight(name string, rows, cols int) Weight {
 	w := Weight{Name: name, Rows: rows, Cols: cols, Layout: quant.Layout{Kind: quant.LayoutQ4, Group: 32}}
@@ -77,9 +85,53 @@ func (s qwen) attention(b *Builder, l int, h Value) Value {
 
 func (s qwen) feedForward(b *Builder, l int, h Value) Value {
 	x := b.RMSNorm(h, s.layerWeight(l, "ffn_norm", 1, s.hidden), 1e-6)
+	if s.experts > 0 {
+		return s.sparse(b, l, x)
+	}
 	gate := b.MatMul(x, s.layerWeight(l, "ffn_gate", s.inner, s.hidden))
 	up := b.MatMul(x, s.layerWeight(l, "ffn_up", s.inner, s.hidden))
 	return b.MatMul(b.SwiGLU(gate, up), s.layerWeight(l, "ffn_down", s.hidden, s.inner))
+}
+
+// sparse is a feed-forward of experts, with one that all tokens share where shared is its width.
+func (s qwen) sparse(b *Builder, l int, x Value) Value {
+	of := func(name string, rows, cols int) (all Experts) {
+		for e := range s.experts {
+			all = append(all, s.layerWeight(l, fmt.Sprintf("%s.%d", name, e), rows, cols))
+		}
+		return all
+	}
+	route := b.Route(b.MatMul(x, s.layerWeight(l, "ffn_gate_inp", s.experts, s.hidden)), s.used, true)
+	gate := b.ExpertMatMul(x, route, of("ffn_gate", s.inner, s.hidden))
+	up := b.ExpertMatMul(x, route, of("ffn_up", s.inner, s.hidden))
+	y := b.Combine(b.ExpertMatMul(b.SwiGLU(gate, up), route, of("ffn_down", s.hidden, s.inner)), route)
+	if s.shared == 0 {
+		return y
+	}
+	gate = b.MatMul(x, s.layerWeight(l, "ffn_gate_shexp", s.shared, s.hidden))
+	up = b.MatMul(x, s.layerWeight(l, "ffn_up_shexp", s.shared, s.hidden))
+	z := b.MatMul(b.SwiGLU(gate, up), s.layerWeight(l, "ffn_down_shexp", s.hidden, s.shared))
+	return b.Add(y, b.Gate(z, b.MatMul(x, s.layerWeight(l, "ffn_gate_inp_shexp", 1, s.hidden))))
+}
+
+// expertInput is the number of columns that the i-th input of a node must have.
+func expertInput(g *Graph, n *Node, i int) int {
+	out := g.Tensor(n.Out).Cols
+	switch {
+	case i == 2:
+		return out // the addend
+	case n.Op == OpRoute:
+		return g.Tensor(n.In[0]).Cols // as many as there are experts
+	case n.Op == OpGate:
+		return []int{out, 1}[i]
+	case i == 1:
+		return 2 * n.Used
+	case n.Op == OpCombine:
+		return n.Used * out
+	case n.PerRank(g):
+		return n.Used * n.Pack.Cols()
+	}
+	return n.Pack.Cols()
 }
 
 // fragment builds a graph that is no whole model: f returns its output.
@@ -150,7 +202,7 @@ func wellFormed(g *Graph) error {
 
 // width is the number of columns that n writes.
 func (n *Node) width(g *Graph) int {
-	if n.Op != OpMatMul {
+	if n.Op != OpMatMul { // experts write all columns: those of a token's ranks
 		return g.Tensor(n.Out).Cols
 	}
 	if n.Epilogue.Paired() {
@@ -178,6 +230,8 @@ func fits(g *Graph, n *Node) error {
 			cols = (n.Heads + 2*g.KV.Heads) * g.KV.HeadDim
 		case OpAttention:
 			cols = n.Heads * g.KV.HeadDim
+		case OpRoute, OpExpertMatMul, OpExpertSum, OpCombine, OpGate:
+			rows, cols = g.Tensor(n.Out).Rows, expertInput(g, n, i)
 		}
 		if got.Rows != rows || got.Cols != cols {
 			return fmt.Errorf("input %%%d is [%s %d], want [%s %d]", in, got.Rows, got.Cols, rows, cols)

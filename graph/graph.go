@@ -50,6 +50,10 @@ type Pack struct {
 	Name       string
 	Parts      []Weight
 	Interleave bool
+
+	// Experts is the number of experts whose rows the pack holds, one expert after another; 0: it is no expert's. The
+	// parts come by expert, and Interleave takes turns among the parts of one.
+	Experts int
 }
 
 // Rows and Cols are the shape of the whole pack.
@@ -72,19 +76,25 @@ type Op uint8
 
 // The operations. Those below OpRoPEKV are written by models, the others only by passes.
 const (
-	OpEmbed     Op = iota // In: none (token ids). Pack: the embedding.
-	OpRMSNorm             // In: x. Norm, Eps; with Heads > 0 each head is a row of its own.
-	OpMatMul              // In: x [, addend]. Pack; after fusion: Epilogue, Norm, OutCol.
-	OpRoPE                // In: x. Heads.
-	OpStoreKV             // In: k, v. Layer. No output.
-	OpAttention           // In: q. Layer, Heads, Scale.
-	OpSwiGLU              // In: gate, up: silu(gate)·up.
-	OpAdd                 // In: a, b.
-	OpLastRows            // In: x. One row per sequence: that of its last token.
-	OpRoPEKV              // In: q|k|v. Norms (q, k), Eps, Layer, Heads: norm, rotate, store k and v; out: q.
+	OpEmbed        Op = iota // In: none (token ids). Pack: the embedding.
+	OpRMSNorm                // In: x. Norm, Eps; with Heads > 0 each head is a row of its own.
+	OpMatMul                 // In: x [, addend]. Pack; after fusion: Epilogue, Norm, OutCol.
+	OpRoPE                   // In: x. Heads.
+	OpStoreKV                // In: k, v. Layer. No output.
+	OpAttention              // In: q. Layer, Heads, Scale.
+	OpSwiGLU                 // In: gate, up: silu(gate)·up.
+	OpAdd                    // In: a, b.
+	OpLastRows               // In: x. One row per sequence: that of its last token.
+	OpRoute                  // In: router logits. Used, Renormalise: the chosen ids and their weights.
+	OpExpertMatMul           // In: x, routing. Pack (Experts), Used; after fusion: Epilogue, Norm.
+	OpCombine                // In: rows of the chosen experts, routing [, addend]. Used: their weighted sum.
+	OpGate                   // In: x, gate [, addend]: sigmoid(gate)·x.
+	OpRoPEKV                 // In: q|k|v. Norms (q, k), Eps, Layer, Heads: norm, rotate, store k and v; out: q.
+	OpExpertSum              // In: x of each chosen expert, routing [, addend]. Pack (Experts), Used: product and weighted sum.
 )
 
-var opNames = [...]string{"embed", "rms_norm", "matmul", "rope", "store_kv", "attention", "swiglu", "add", "last_rows", "rope_kv"}
+var opNames = [...]string{"embed", "rms_norm", "matmul", "rope", "store_kv", "attention", "swiglu", "add", "last_rows",
+	"route", "expert_matmul", "combine", "gate", "rope_kv", "expert_sum"}
 
 func (o Op) String() string { return opNames[o] }
 
@@ -128,6 +138,9 @@ type Node struct {
 	Layer int
 	Heads int     // query heads (OpAttention, OpRoPEKV), heads of the input (OpRMSNorm, OpRoPE)
 	Scale float64 // OpAttention: factor of the scores
+
+	Used        int  // experts per token (OpRoute, OpExpertMatMul, OpExpertSum, OpCombine)
+	Renormalise bool // OpRoute: the chosen weights sum to one
 }
 
 // KVShape is the shape of one layer's key (or value) cache per token, and the number of layers.

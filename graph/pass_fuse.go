@@ -147,7 +147,7 @@ func fuseSwiGLU(g *Graph) {
 			continue
 		}
 		dead[gate], dead[up] = true, true
-		label := strings.TrimSuffix(gate.Label, "ffn_gate.weight") + "ffn_gate_up"
+		label := gateUpLabel(gate.Label)
 		in := gate.In[0]
 		*n = Node{
 			Op: OpMatMul, Label: label, In: []ID{in}, Out: n.Out, Epilogue: EpilogueSwiGLU,
@@ -157,7 +157,15 @@ func fuseSwiGLU(g *Graph) {
 	g.remove(dead)
 }
 
-// fuseResidual lets a product add the residual stream as it stores its result.
+// gateUpLabel names the joint matrix: "blk.3.ffn_gate_up" for that of "blk.3.ffn_gate.weight" and "blk.3.ffn_up.weight".
+func gateUpLabel(gate string) string {
+	if prefix, rest, ok := strings.Cut(gate, "ffn_gate"); ok {
+		return prefix + "ffn_gate_up" + strings.TrimSuffix(rest, ".weight")
+	}
+	return gate + "ffn_gate_up"
+}
+
+// fuseResidual lets a product, the sum of experts or a gated value add the residual stream as it is stored.
 func fuseResidual(g *Graph) {
 	producer, uses := g.producer(), g.uses()
 	dead := map[*Node]bool{}
@@ -167,10 +175,20 @@ func fuseResidual(g *Graph) {
 		}
 		for i, in := range n.In {
 			m := producer[in]
-			if m == nil || m.Op != OpMatMul || m.Epilogue != EpilogueNone || uses[in] != 1 || slicedOutput(g, in) {
+			if m == nil || uses[in] != 1 || slicedOutput(g, in) {
 				continue
 			}
 			residual := n.In[1-i]
+			if (m.Op == OpCombine || m.Op == OpExpertSum || m.Op == OpGate) && len(m.In) == 2 {
+				dead[m] = true
+				sum := *m
+				sum.In, sum.Out = append(append([]ID(nil), m.In...), residual), n.Out
+				*n = sum
+				break
+			}
+			if m.Op != OpMatMul || m.Epilogue != EpilogueNone {
+				continue
+			}
 			dead[m] = true
 			*n = Node{
 				Op: OpMatMul, Label: m.Label, In: []ID{m.In[0], residual}, Out: n.Out, Epilogue: EpilogueAdd, Pack: m.Pack,
@@ -195,7 +213,7 @@ func fuseNorm(g *Graph) {
 				if in != n.Out {
 					continue
 				}
-				if r.Op != OpMatMul || i != 0 || r.Norm != nil {
+				if r.Op != OpMatMul && (r.Op != OpExpertMatMul || r.PerRank(g)) || i != 0 || r.Norm != nil {
 					ok = false
 				}
 				readers = append(readers, r)

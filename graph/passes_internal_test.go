@@ -35,6 +35,8 @@ func TestPasses(t *testing.T) {
 		s.norm = kind
 		return s
 	}
+	sparseMixed := sparse
+	sparseMixed.mixed = "ffn_up"
 	sel := func(o Options) func(*Graph) { return func(g *Graph) { selectOutput(g, o) } }
 	compile := func(o Options) func(*Graph) { return func(g *Graph) { *g = *Compile(g, o) } }
 	for _, c := range []struct {
@@ -52,6 +54,11 @@ func TestPasses(t *testing.T) {
 			gate := square(b, x, "gate")
 			return head(b, b.Add(gate, b.SwiGLU(gate, square(b, x, "up"))))
 		}), fuseSwiGLU},
+		{"fuse_experts", "Gate and up of each expert become one product; the shared expert stays for fuseSwiGLU.", sparse.build(t), fuseExperts},
+		{"fuse_experts_mixed", "ffn_up is of another type: swiglu stays apart.", sparseMixed.build(t), fuseExperts},
+		{"fuse_expert_sum", "The last product of the experts sums what it computes.", sparse.build(t), fuseExpertSum},
+		{"compile_experts", "A decode step: sums and gates take the residual.", sparse.build(t), compile(Options{Output: LastLogits, OneRowEach: true, FuseNorm: true, SumExperts: true})},
+		{"compile_experts_last", "The last chunk of a prompt: routing and experts run for the last row.", sparse.build(t), compile(Options{Output: LastLogits})},
 		{"fuse_residual", "Products add what the residual stream holds.", tiny.build(t), fuseResidual},
 		{"fuse_residual_shared", "A product that is read elsewhere keeps its own value, one without a product its addition.", fragment(t, func(b *Builder, x Value) Value {
 			y := square(b, x, "y")

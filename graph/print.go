@@ -40,8 +40,9 @@ func (a *Annotations) counts(i int) (Counts, bool) {
 //	cache           {layers, heads, head_dim}: shape of the KV cache per token
 //	[output]        id of the logits; absent in a graph that only fills the cache
 //	values          [{id, name, rows: "tokens"|"seqs", cols}]: the activations, by id
-//	nodes           [{op, label, in: [id], [out], [layer], [heads], [scale], [eps], [out_col],
-//	                  [weight: {name, rows, cols, layout, bytes, parts: [name], [interleave]}],
+//	nodes           [{op, label, in: [id], [out], [layer], [heads], [scale], [eps], [out_col], [used]: experts per row,
+//	                  [renormalise],
+//	                  [weight: {name, rows, cols, layout, bytes, parts: [name], [interleave], [experts]}],
 //	                  [norm], [q_norm], [k_norm]: names of norm weights,
 //	                  [epilogue: "add"|"swiglu"|"scale"|"add_swiglu"], cost, [dispatches], [barriers]}]
 //	cost            {weight_bytes, flops, flops_per_context_token}: per token, as in Cost; nodes have the same
@@ -113,7 +114,7 @@ func (g *Graph) printText(b *bytes.Buffer, extra *Annotations) {
 // kind is the op with what was fused into it: "norm+matmul+swiglu".
 func (n *Node) kind() string {
 	kind := n.Op.String()
-	if n.Op == OpMatMul && n.Norm != nil {
+	if n.Op != OpRMSNorm && n.Norm != nil {
 		kind = "norm+" + kind
 	}
 	return kind + n.Epilogue.String()
@@ -155,6 +156,9 @@ func (n *Node) details() []string {
 	}
 	if n.Heads > 0 {
 		add("%d heads", n.Heads)
+	}
+	if e := n.experts(); e != "" {
+		add("%s", e)
 	}
 	if n.OutCol > 0 {
 		add("from column %d", n.OutCol)

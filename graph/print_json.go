@@ -48,6 +48,8 @@ type jsonNode struct {
 	QNorm      string      `json:"q_norm,omitempty"`
 	KNorm      string      `json:"k_norm,omitempty"`
 	Epilogue   string      `json:"epilogue,omitempty"`
+	Used       int         `json:"used,omitempty"`
+	Renormal   bool        `json:"renormalise,omitempty"`
 	Cost       jsonCost    `json:"cost"`
 	Dispatches *int        `json:"dispatches,omitempty"`
 	Barriers   *int        `json:"barriers,omitempty"`
@@ -61,6 +63,7 @@ type jsonWeight struct {
 	Bytes      int64    `json:"bytes"`
 	Parts      []string `json:"parts"`
 	Interleave bool     `json:"interleave,omitempty"`
+	Experts    int      `json:"experts,omitempty"`
 }
 
 type jsonCost struct {
@@ -110,7 +113,7 @@ func (g *Graph) printJSON(b *bytes.Buffer, extra *Annotations) error {
 func (g *Graph) jsonNode(n *Node) jsonNode {
 	node := jsonNode{
 		Op: n.Op.String(), Label: n.Label, In: append([]ID{}, n.In...), Out: presentID(n.Out), Heads: n.Heads, Scale: n.Scale,
-		Eps: n.Eps, OutCol: n.OutCol, Cost: jsonCost(g.nodeCost(n)),
+		Eps: n.Eps, OutCol: n.OutCol, Used: n.Used, Renormal: n.Renormalise, Cost: jsonCost(g.nodeCost(n)),
 	}
 	if n.usesCache() {
 		node.Layer = &n.Layer
@@ -130,7 +133,7 @@ func (g *Graph) jsonNode(n *Node) jsonNode {
 	}
 	if p := n.Pack; p != nil {
 		node.Weight = &jsonWeight{
-			Name: p.Name, Rows: p.Rows(), Cols: p.Cols(), Layout: p.Layout().Name(), Bytes: p.Bytes(), Interleave: p.Interleave,
+			Name: p.Name, Rows: p.Rows(), Cols: p.Cols(), Layout: p.Layout().Name(), Bytes: p.Bytes(), Interleave: p.Interleave, Experts: p.Experts,
 		}
 		for _, part := range p.Parts {
 			node.Weight.Parts = append(node.Weight.Parts, part.Name)

@@ -17,7 +17,7 @@ func benchmarkProduct(b *testing.B, bed *bed, m shaders.Module, rows, k, n int) 
 	bed.TB = b
 	w := newMatrix(rand.New(rand.NewPCG(1, 1)), m.Variant.Weights, rows, k, 32, false)
 	constants := with(with(shaders.Tuning(m.Kernel, m.Variant, bed.software(), rows, k, n), w.constants()),
-		map[string]uint32{"EPILOGUE": epilogueStore})
+		map[string]uint32{"EPILOGUE": epilogueStore, "EXPERTS": 0})
 	groups := [3]uint32{1, 1, 1}
 	if m.Kernel == "mul_mat_vec" {
 		constants["NORM"] = 0

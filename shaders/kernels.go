@@ -54,15 +54,35 @@ var kernels = []kernel{
 	},
 	{
 		name: "mul_mat_vec", source: "mul_mat_vec.comp", weights: weightTypes, buffers: 8, push: MatMulPush{},
-		constants: []string{"LOCAL_SIZE", "ROWS", "COLS", "GROUP", "ZERO", "EPILOGUE", "NORM", "LANES", "STRIP"},
+		constants: []string{"LOCAL_SIZE", "ROWS", "COLS", "GROUP", "ZERO", "EPILOGUE", "NORM", "LANES", "STRIP", "EXPERTS"},
 		gains:     [][]gain{1: {subgroupSums, nativeHalf}},
 		why:       "decode: bound by reading the weights once, for up to 8 columns",
 	},
 	{
 		name: "mul_mat", source: "mul_mat.comp", weights: weightTypes, buffers: 7, push: MatMulPush{},
-		constants: []string{"LOCAL_SIZE", "BM", "BN", "GROUP", "ZERO", "EPILOGUE", "TM", "TN"},
+		constants: []string{"LOCAL_SIZE", "BM", "BN", "GROUP", "ZERO", "EPILOGUE", "TM", "TN", "EXPERTS"},
 		gains:     [][]gain{1: {nativeHalf}},
 		why:       "prefill: bound by arithmetic, tiles reuse each weight for many columns",
+	},
+	{
+		name: "route", source: "route.comp", buffers: 2, push: RoutePush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "softmax, selection and weights of a router in one dispatch",
+	},
+	{
+		name: "expert_tiles", source: "expert_tiles.comp", buffers: 2, push: ExpertTilesPush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "prefill: how many tokens an expert has is known on the device alone",
+	},
+	{
+		name: "combine", source: "combine.comp", buffers: 4, push: CombinePush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "the experts' sum where their last product could not make it",
+	},
+	{
+		name: "gate", source: "gate.comp", buffers: 4, push: GatePush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "the shared expert of Qwen2-MoE, scaled and added in one dispatch",
 	},
 	{
 		name: "rope_kv", source: "rope_kv.comp", kv: cacheTypes, buffers: 8, push: RoPEKVPush{},

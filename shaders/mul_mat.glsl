@@ -3,6 +3,7 @@
 layout(std430, binding = 4) readonly buffer X { vec4 x[]; };           // [N][XStride/4]; XStride is a multiple of 4
 layout(std430, binding = 5) writeonly buffer Y { float y[]; };         // [N][YStride]
 layout(std430, binding = 6) readonly buffer Addend { float addend[]; }; // [N][AddStride]; may be the buffer of y; SCALE: factors
+layout(std430, binding = 6) readonly buffer Choice { uint choice[]; };   // in its place with EXPERTS 1: see the kernels
 
 layout(push_constant) uniform Push {
     uint Rows, K, N;
@@ -10,7 +11,15 @@ layout(push_constant) uniform Push {
     uint YStride, YOffset;
     uint AddStride, AddOffset;
     float Eps;
+    uint FirstExpert, Experts; // held by the bound planes, Rows rows each
+    uint Used, Sharing;        // experts per token; ranks that share a row of x: Used, or 1
+    uint PairsAt;
 } push;
+
+// What EXPERTS may be: a matrix of its own for each (token, rank) pair, whose experts are chosen on the device; the
+// same, weighted and summed over a token's ranks.
+#define EACH 1
+#define SUMMED 2
 
 #define STORE 0
 #define ADD 1

@@ -48,7 +48,7 @@ func (p product) run(b *bed, m shaders.Module, tuning map[string]uint32, rng *ra
 		group = 32
 	}
 	w := newMatrix(rng, m.Variant.Weights, p.rows, p.k, group, p.zero)
-	constants := with(with(tuning, w.constants()), map[string]uint32{"EPILOGUE": uint32(p.epilogue)})
+	constants := with(with(tuning, w.constants()), map[string]uint32{"EPILOGUE": uint32(p.epilogue), "EXPERTS": 0})
 	vec := m.Kernel == "mul_mat_vec"
 	if vec {
 		constants["NORM"] = 0

@@ -8,6 +8,12 @@
 // With NORM, x is RMS-normed on the way: every workgroup sums x² beside its products and scales its results, which costs
 // less than the dispatch and the barrier of a norm of its own.
 //
+// With EXPERTS the matrix is that of an expert: the planes hold Rows rows of each of the experts from FirstExpert on, and
+// a routing [tokens]{ids[Used], weights[Used]} tells which are chosen. EACH: z of the grid is a (token, rank) pair, which
+// has a row of y, and of x one for all ranks of its token or one of its own; an expert that other planes hold is left to
+// them. SUMMED: z is a token; y gets the weighted sum over its ranks, in their order. The routing takes the place of
+// the addend, which the one never has, or of the norm's weight, which the other never has. COLS is 1.
+//
 // A column's result does not depend on COLS: each is summed in the same order, so that verifying 8 tokens at once gives
 // the bits of 8 steps. All sums are explicit fma for that reason.
 #extension GL_GOOGLE_include_directive : require
@@ -22,11 +28,13 @@ layout(constant_id = 5) const uint EPILOGUE = 0;
 layout(constant_id = 6) const uint NORM = 0;
 layout(constant_id = 7) const uint LANES = 64; // a power of two, a divisor of LOCAL_SIZE
 layout(constant_id = 8) const uint STRIP = 0;  // quads unrolled at once, 1, 2 or 4; 0: all of a unit
+layout(constant_id = 9) const uint EXPERTS = 0;
 
 #include "weights.glsl"
 #include "mul_mat.glsl"
 
 layout(std430, binding = 7) readonly buffer NormWeight { vec4 norm_weight[]; }; // [K/4]
+layout(std430, binding = 7) readonly buffer Routing { uint routing[]; };       // in its place with EXPERTS 2
 
 const uint TEAMS = LOCAL_SIZE / LANES;
 const uint OWN = ROWS / TEAMS;   // rows of a team
@@ -95,24 +103,13 @@ void reduce(uint c, float value[SUMS]) {
     barrier();
 }
 
-void main() {
-    uint tile = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * ROWS;
-    if (tile >= push.Rows) {
-        return;
-    }
-    uint first = tile + gl_LocalInvocationIndex / LANES * OWN;
-
-    float acc[COLS][SUMS];
-    [[unroll]] for (uint c = 0; c < COLS; c++) {
-        [[unroll]] for (uint i = 0; i < SUMS; i++) {
-            acc[c][i] = 0.0;
-        }
-    }
-
+// accumulate adds to acc the products of the rows from first on, of the matrix whose rows begin at base, with x. column
+// is the first row of x, and weight scales the products.
+void accumulate(inout float acc[COLS][SUMS], uint base, uint first, uint column, float weight) {
     for (uint unit = gl_LocalInvocationIndex % LANES; unit < push.K / UNIT; unit += LANES) {
         Packed packed[OWN];
         [[unroll]] for (uint r = 0; r < OWN; r++) {
-            packed[r] = fetch(min(first + r, push.Rows - 1), unit, push.K);
+            packed[r] = fetch(base + min(first + r, push.Rows - 1), unit, push.K);
         }
         [[unroll]] for (uint sub = 0; sub < SUBS; sub++) {
             float products[COLS][OWN]; // Σ q·x
@@ -132,7 +129,7 @@ void main() {
                         w[r] = quad(packed[r], i);
                     }
                     [[unroll]] for (uint c = 0; c < COLS; c++) {
-                        vec4 v = x[min(c, push.N - 1) * (push.XStride / 4) + at];
+                        vec4 v = x[(EXPERTS != 0 ? column : min(c, push.N - 1)) * (push.XStride / 4) + at];
                         if (NORM != 0) {
                             acc[c][SUMS - 1] = dot4(v, v, acc[c][SUMS - 1]);
                             v *= norm_weight[at];
@@ -148,22 +145,72 @@ void main() {
             }
             [[unroll]] for (uint c = 0; c < COLS; c++) {
                 [[unroll]] for (uint r = 0; r < OWN; r++) {
-#if QUANTISED
                     float product = products[c][r];
+#if QUANTISED
                     if (HAS_ZERO) {
                         product = fma(-zero(packed[r]), xs[c], product);
                     }
-                    acc[c][r] = fma(scale(packed[r], sub), product, acc[c][r]);
+                    float factor = scale(packed[r], sub);
+                    if (EXPERTS == SUMMED) {
+                        factor *= weight;
+                    }
+                    acc[c][r] = fma(factor, product, acc[c][r]);
                     if (HAS_MINIMUM) {
-                        acc[c][r] = fma(-minimum(packed[r], sub), xs[c], acc[c][r]);
+                        float least = minimum(packed[r], sub);
+                        if (EXPERTS == SUMMED) {
+                            least *= weight;
+                        }
+                        acc[c][r] = fma(-least, xs[c], acc[c][r]);
                     }
 #else
-                    acc[c][r] += products[c][r];
+                    if (EXPERTS == SUMMED) {
+                        acc[c][r] = fma(weight, product, acc[c][r]);
+                    } else {
+                        acc[c][r] += product;
+                    }
 #endif
                 }
             }
         }
     }
+}
+
+void main() {
+    uint tile = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * ROWS;
+    if (tile >= push.Rows) {
+        return;
+    }
+    uint first = tile + gl_LocalInvocationIndex / LANES * OWN;
+
+    float acc[COLS][SUMS];
+    [[unroll]] for (uint c = 0; c < COLS; c++) {
+        [[unroll]] for (uint i = 0; i < SUMS; i++) {
+            acc[c][i] = 0.0;
+        }
+    }
+
+    uint z = gl_WorkGroupID.z;
+    uint rank = 0;
+    do {
+        uint base = 0, column = 0;
+        float weight = 1.0;
+        if (EXPERTS == SUMMED) {
+            uint at = z * 2 * push.Used + rank;
+            base = routing[at] - push.FirstExpert;
+            column = z * push.Used + rank;
+            weight = uintBitsToFloat(routing[at + push.Used]);
+        } else if (EXPERTS == EACH) {
+            base = choice[z / push.Used * 2 * push.Used + z % push.Used] - push.FirstExpert;
+            column = z / push.Sharing;
+        }
+        if (EXPERTS != 0) {
+            if (base >= push.Experts) {
+                return;
+            }
+            base *= push.Rows;
+        }
+        accumulate(acc, base, first, column, weight);
+    } while (EXPERTS == SUMMED && ++rank < push.Used); // no loop at all where the constant says so
 
     [[unroll]] for (uint c = 0; c < COLS; c++) {
         reduce(c, acc[c]);
@@ -173,6 +220,7 @@ void main() {
     const uint outputs = PAIRED ? ROWS / 2 : ROWS;
     for (uint i = gl_LocalInvocationIndex; i < outputs * COLS; i += LOCAL_SIZE) {
         uint n = i / outputs;
+        uint to = EXPERTS != 0 ? z : n;
         uint r = PAIRED ? i % outputs * 2 : i % outputs;
         uint from = (n * TEAMS + r / OWN) * SUMS;
         if (n >= push.N || tile + r >= push.Rows) {
@@ -184,9 +232,9 @@ void main() {
         }
         float sum = factor * sums[from + r % OWN];
         if (PAIRED) {
-            store_swiglu(n, tile + r, sum, factor * sums[from + r % OWN + 1]);
+            store_swiglu(to, tile + r, sum, factor * sums[from + r % OWN + 1]);
         } else {
-            store(n, tile + r, sum);
+            store(to, tile + r, sum);
         }
     }
 }

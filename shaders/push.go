@@ -36,6 +36,35 @@ type MatMulPush struct {
 	YStride, YOffset     uint32
 	AddStride, AddOffset uint32 // the addend of the add epilogues; AddStride 0 broadcasts one row (a bias)
 	Eps                  float32
+
+	// With EXPERTS the bound planes hold Rows rows of each of Experts experts, and N is 1.
+	FirstExpert, Experts uint32
+	Used                 uint32 // experts per token
+	Sharing              uint32 // ranks that share a row of x: Used, or 1
+	PairsAt              uint32 // of the list that "mul_mat" reads, see ExpertList
+}
+
+// RoutePush drives "route": the chosen experts of each row and their weights.
+type RoutePush struct {
+	Rows, Experts, Used uint32
+	Renormalise         uint32 // 1: the weights sum to one
+}
+
+// ExpertTilesPush drives "expert_tiles", which makes the list of ExpertList.
+type ExpertTilesPush struct {
+	Rows, Used, Experts       uint32
+	Width, PairsAt            uint32 // Width: columns of a tile at most
+	Groups0, Groups1, Groups2 uint32 // x of the indirect dispatches
+}
+
+// CombinePush drives "combine": y = Σ weight·x over the Used rows of each token, plus the addend where Add is 1.
+type CombinePush struct {
+	Rows, Cols, Used, Add uint32
+}
+
+// GatePush drives "gate": y = sigmoid(g)·x, plus the addend where Add is 1.
+type GatePush struct {
+	Rows, Cols, Add uint32
 }
 
 // RoPEKVPush drives "rope_kv": the heads of a fused q|k|v row are normed, rotated and stored.

@@ -56,7 +56,7 @@ func hardwareConstants(m shaders.Module) []map[string]uint32 {
 	var all []map[string]uint32
 	add := func(rows, k, n int, fixed map[string]uint32) {
 		set := map[string]uint32{
-			"GROUP": 32, "ZERO": 0, "EPILOGUE": epilogueStore, "NORM": 0, "ADD": 1, "HEAD_DIM": 128, "QK_NORM": 1, "GQA": 4, "PARTIAL": 0,
+			"GROUP": 32, "ZERO": 0, "EPILOGUE": epilogueStore, "NORM": 0, "EXPERTS": 0, "ADD": 1, "HEAD_DIM": 128, "QK_NORM": 1, "GQA": 4, "PARTIAL": 0,
 		}
 		for _, changes := range []map[string]uint32{fixed, shaders.Tuning(m.Kernel, m.Variant, false, rows, k, n)} {
 			set = with(set, changes)
@@ -79,10 +79,13 @@ func hardwareConstants(m shaders.Module) []map[string]uint32 {
 			add(32, 4096, shaders.MaxColumns, map[string]uint32{"NORM": 1, "EPILOGUE": epilogueScale})
 			add(24576, 64, shaders.MaxColumns, map[string]uint32{"EPILOGUE": epilogueAddSwiGLU})
 		}
+		add(1536, 2048, 1, map[string]uint32{"NORM": 1, "EPILOGUE": epilogueSwiGLU, "EXPERTS": 1})
+		add(2048, 768, 1, map[string]uint32{"EPILOGUE": epilogueAdd, "EXPERTS": 2})
 		add(4096, 12288, shaders.MaxColumns, map[string]uint32{"EPILOGUE": epilogueAdd, "ZERO": 1, "GROUP": 128})
 	case "mul_mat":
 		for _, n := range []int{9, 32, 512} {
 			add(4096, 4096, n, nil)
+			add(1536, 2048, n, map[string]uint32{"EPILOGUE": epilogueSwiGLU, "EXPERTS": 1})
 			add(24576, 4096, n, map[string]uint32{"EPILOGUE": epilogueSwiGLU, "ZERO": 1, "GROUP": 128})
 			if w := m.Variant.Weights; w == "f32" || w == "f16" || w == "bf16" {
 				add(32, 4096, n, map[string]uint32{"EPILOGUE": epilogueScale})

@@ -19,6 +19,8 @@ func Tuning(kernel string, v Variant, software bool, rows, k, n int) map[string]
 		return tuneAttention(software, rows, k)
 	case "argmax", "argmax_final", "top_k", "top_k_final":
 		return map[string]uint32{"LOCAL_SIZE": pick(software, 64, 256)}
+	case "expert_tiles":
+		return map[string]uint32{"LOCAL_SIZE": pick(software, 64, 256)}
 	case "rms_norm":
 		return map[string]uint32{"LOCAL_SIZE": pick(software, 8, 256)}
 	case "rope_kv":

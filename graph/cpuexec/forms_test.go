@@ -18,6 +18,7 @@ type small struct {
 	layers, heads, kvHeads int
 	qkNorm                 bool
 	mixed                  string // weights whose name contains it are stored in another layout than the rest
+	experts                int    // of each layer's feed-forward, of which 3 are used beside one for all tokens; 0: dense
 }
 
 const (
@@ -25,7 +26,7 @@ const (
 )
 
 func (s small) String() string {
-	return fmt.Sprintf("%d layers, %d/%d heads, norm %t, mixed %q", s.layers, s.heads, s.kvHeads, s.qkNorm, s.mixed)
+	return fmt.Sprintf("%d layers, %d/%d heads, norm %t, mixed %q, %d experts", s.layers, s.heads, s.kvHeads, s.qkNorm, s.mixed, s.experts)
 }
 
 func (s small) weight(name string, rows, cols int) graph.Weight {
@@ -64,6 +65,10 @@ func (s small) build(t testing.TB) *graph.Graph {
 		a := b.Attention(q, l, 1/math.Sqrt(smallHeadDim))
 		h = b.Add(h, b.MatMul(a, w("attn_output", smallHidden, s.heads*smallHeadDim)))
 		x = b.RMSNorm(h, w("ffn_norm", 1, smallHidden), eps)
+		if s.experts > 0 {
+			h = s.sparse(b, h, x, w)
+			continue
+		}
 		f := b.SwiGLU(b.MatMul(x, w("ffn_gate", smallInner, smallHidden)), b.MatMul(x, w("ffn_up", smallInner, smallHidden)))
 		h = b.Add(h, b.MatMul(f, w("ffn_down", smallHidden, smallInner)))
 	}
@@ -73,6 +78,22 @@ func (s small) build(t testing.TB) *graph.Graph {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// sparse adds a feed-forward of experts to h; x is h normed.
+func (s small) sparse(b *graph.Builder, h, x graph.Value, w func(name string, rows, cols int) graph.Weight) graph.Value {
+	of := func(name string, rows, cols int) (all graph.Experts) {
+		for e := range s.experts {
+			all = append(all, w(fmt.Sprintf("%s.%d", name, e), rows, cols))
+		}
+		return all
+	}
+	route := b.Route(b.MatMul(x, w("ffn_gate_inp", s.experts, smallHidden)), 3, s.qkNorm)
+	z := b.SwiGLU(b.MatMul(x, w("ffn_gate_shexp", smallInner, smallHidden)), b.MatMul(x, w("ffn_up_shexp", smallInner, smallHidden)))
+	z = b.MatMul(z, w("ffn_down_shexp", smallHidden, smallInner))
+	h = b.Add(b.Gate(z, b.MatMul(x, w("ffn_gate_inp_shexp", 1, smallHidden))), h)
+	y := b.SwiGLU(b.ExpertMatMul(x, route, of("ffn_gate", smallInner, smallHidden)), b.ExpertMatMul(x, route, of("ffn_up", smallInner, smallHidden)))
+	return b.Add(h, b.Combine(b.ExpertMatMul(y, route, of("ffn_down", smallHidden, smallInner)), route))
 }
 
 // randomWeights gives every weight numbers that depend on its name alone.
@@ -96,6 +117,8 @@ var smalls = []small{
 	{layers: 1, heads: 3, kvHeads: 1, qkNorm: true, mixed: "attn_v"}, // q, k and v cannot be stacked
 	{layers: 2, heads: 4, kvHeads: 1, qkNorm: false, mixed: "blk.1.attn_q."},
 	{layers: 2, heads: 4, kvHeads: 2, qkNorm: true, mixed: "ffn_up"}, // gate and up cannot be interleaved
+	{layers: 2, heads: 2, kvHeads: 1, qkNorm: true, experts: 7},
+	{layers: 1, heads: 2, kvHeads: 1, experts: 3, mixed: "ffn_up"}, // all experts are used, none can be interleaved
 }
 
 // forms lists every combination of Options.
@@ -103,7 +126,9 @@ func forms() []graph.Options {
 	var all []graph.Options
 	for _, output := range []graph.Output{graph.CacheOnly, graph.LastLogits, graph.AllLogits} {
 		for bits := range 8 {
-			all = append(all, graph.Options{Output: output, NoFuse: bits&1 != 0, FuseNorm: bits&2 != 0, OneRowEach: bits&4 != 0})
+			all = append(all, graph.Options{
+				Output: output, NoFuse: bits&1 != 0, FuseNorm: bits&2 != 0, OneRowEach: bits&4 != 0, SumExperts: bits&2 != 0,
+			})
 		}
 	}
 	return all

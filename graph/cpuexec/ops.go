@@ -41,6 +41,18 @@ func (r *run) node(n *graph.Node) error {
 		}
 	case graph.OpRoPEKV:
 		out, err = r.ropeKV(n, in[0])
+	case graph.OpRoute:
+		out = route(n, in[0])
+	case graph.OpExpertMatMul:
+		out, err = r.expertMatMul(n, in[0], in[1])
+	case graph.OpCombine:
+		out = combine(n, in[0], in[1], in[2:])
+	case graph.OpGate:
+		out = gate(in[0], in[1], in[2:])
+	case graph.OpExpertSum:
+		if out, err = r.expertMatMul(n, in[0], in[1]); err == nil {
+			out = combine(n, out, in[1], in[2:])
+		}
 	default:
 		return fmt.Errorf("no such operation")
 	}
@@ -122,12 +134,8 @@ func (r *run) matMul(n *graph.Node, in []*Matrix) error {
 	case graph.EpilogueAddSwiGLU:
 		y = zip(y, in[1], func(a, b float64) float64 { return a + b })
 	}
-	if n.Epilogue.Paired() { // columns are gate, up, gate, up, …
-		h := newMatrix(y.Rows, y.Cols/2)
-		for i := range h.Data {
-			h.Data[i] = swiGLU(y.Data[2*i], y.Data[2*i+1])
-		}
-		y = h
+	if n.Epilogue.Paired() {
+		y = pairwise(y)
 	}
 	out := r.values[n.Out]
 	if out == nil {

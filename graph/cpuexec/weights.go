@@ -101,10 +101,13 @@ func (e *Executor) packRows(p *graph.Pack) ([][]float32, error) {
 			rows = append(rows, parts[i]...)
 		}
 	}
-	if p.Interleave {
-		for r := range parts[0] {
-			for _, part := range parts {
-				rows = append(rows, part[r])
+	if p.Interleave { // among the parts of an expert, or of all
+		turn := len(parts) / max(p.Experts, 1)
+		for ; len(parts) > 0; parts = parts[turn:] {
+			for r := range parts[0] {
+				for _, part := range parts[:turn] {
+					rows = append(rows, part[r])
+				}
 			}
 		}
 	}

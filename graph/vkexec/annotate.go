@@ -31,31 +31,31 @@ func Annotate(g *graph.Graph, context int) *graph.Annotations {
 	for i, n := range g.Nodes {
 		var accesses []access
 		for _, in := range n.In {
-			accesses = append(accesses, access{value(in), vk.ShaderRead})
+			accesses = append(accesses, access{Range: value(in), kind: vk.ShaderRead})
 		}
 		if n.Out != graph.None {
 			out := value(n.Out)
 			if n.Op == graph.OpMatMul && n.Epilogue != graph.EpilogueSwiGLU {
 				out.Offset, out.Size = out.Offset+uint64(n.OutCol)*4, uint64(n.Pack.Rows())*4
 			}
-			accesses = append(accesses, access{out, vk.ShaderWrite})
+			accesses = append(accesses, access{Range: out, kind: vk.ShaderWrite})
 		}
 		switch n.Op {
 		case graph.OpRoPEKV, graph.OpStoreKV:
-			accesses = append(accesses, access{layer(n.Layer), vk.ShaderWrite}, access{step, vk.ShaderRead})
+			accesses = append(accesses, access{Range: layer(n.Layer), kind: vk.ShaderWrite}, access{Range: step, kind: vk.ShaderRead})
 		case graph.OpAttention:
-			accesses = append(accesses, access{layer(n.Layer), vk.ShaderRead}, access{step, vk.ShaderRead})
+			accesses = append(accesses, access{Range: layer(n.Layer), kind: vk.ShaderRead}, access{Range: step, kind: vk.ShaderRead})
 		case graph.OpEmbed, graph.OpLastRows:
-			accesses = append(accesses, access{step, vk.ShaderRead})
+			accesses = append(accesses, access{Range: step, kind: vk.ShaderRead})
 		}
 		a.Nodes[i] = count(accesses)
 	}
 	if g.Output == graph.None {
 		return a
 	}
-	count([]access{{value(g.Output), vk.ShaderRead}, {partial, vk.ShaderWrite}})
-	count([]access{{partial, vk.ShaderRead}, {step, vk.ShaderRead | vk.ShaderWrite}, {result, vk.ShaderWrite}})
-	if len(t.before([]access{{result, vk.HostRead}})) > 0 {
+	count([]access{{Range: value(g.Output), kind: vk.ShaderRead}, {Range: partial, kind: vk.ShaderWrite}})
+	count([]access{{Range: partial, kind: vk.ShaderRead}, {Range: step, kind: vk.ShaderRead | vk.ShaderWrite}, {Range: result, kind: vk.ShaderWrite}})
+	if len(t.before([]access{{Range: result, kind: vk.HostRead}})) > 0 {
 		a.Total.Barriers++
 	}
 	return a

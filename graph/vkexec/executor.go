@@ -46,6 +46,7 @@ type Executor struct {
 
 	stepDevice, stepHost  *vk.Buffer // the step buffer and what the host writes of it
 	arena, partial        *vk.Buffer
+	experts               *vk.Buffer // the list of tiles of a routing; nil in a model without experts
 	reduce, results       *vk.Buffer // partial and final results of the tails
 	counts, penaltyParams *vk.Buffer // histories for penalties; made when first asked for
 	maxAll                int        // rows of a step with TailAllLogits
@@ -127,6 +128,11 @@ func (e *Executor) place(ctx context.Context, source Source) error {
 	}
 	for _, a := range allocations {
 		if *a.to, err = e.dev.NewBuffer(a.name, a.size, a.kind); err != nil {
+			return err
+		}
+	}
+	if n := expertListBytes(plain, o.MaxRows); n > 0 {
+		if e.experts, err = e.dev.NewBuffer("expert tiles", n, vk.DeviceLocal); err != nil {
 			return err
 		}
 	}
@@ -246,6 +252,9 @@ func (e *Executor) Memory() (weights, kv, scratch uint64) {
 	for _, b := range []*vk.Buffer{e.rope, e.stepDevice, e.stepHost, e.arena, e.partial, e.reduce, e.results} {
 		scratch += b.Size()
 	}
+	if e.experts != nil {
+		scratch += e.experts.Size()
+	}
 	return weights, kv, scratch
 }
 
@@ -267,7 +276,7 @@ func (e *Executor) Close() {
 	}
 	buffers := []**vk.Buffer{
 		&e.rope, &e.stepDevice, &e.stepHost, &e.arena, &e.partial, &e.reduce, &e.results,
-		&e.counts, &e.penaltyParams,
+		&e.counts, &e.penaltyParams, &e.experts,
 	}
 	for _, b := range buffers {
 		if *b != nil {

@@ -30,7 +30,7 @@ func (e *Executor) checkFinite(ctx context.Context, key planKey) error {
 		}
 		_, ranges := d.accesses()
 		rec := e.dev.NewRecorder()
-		rec.Dispatch(pipelines[i], ranges, pushBytes(d.push), d.groups)
+		d.record(rec, pipelines[i], ranges)
 		if err := e.runOnce(ctx, rec); err != nil {
 			return err
 		}

@@ -14,6 +14,9 @@ type tracker struct {
 type access struct {
 	vk.Range
 	kind vk.Access
+	// later is how a command reads the range some time after a write, beside as a shader does: the barrier that makes
+	// the write available may be that of a command between the two, which knows nothing of it.
+	later vk.Access
 }
 
 // before returns the barrier that must precede a command with the given accesses (nil: none) and notes them.
@@ -63,7 +66,7 @@ func (t *tracker) flush(next []access) []vk.Barrier {
 	dst |= vk.ShaderRead | vk.ShaderWrite
 	var barriers []vk.Barrier
 	for _, w := range t.writes {
-		barriers = append(barriers, vk.Barrier{Src: w.kind, Dst: dst, Range: w.Range})
+		barriers = append(barriers, vk.Barrier{Src: w.kind, Dst: dst | w.later, Range: w.Range})
 	}
 	if len(barriers) == 0 { // write after read alone: an execution dependency, carried by one of the read ranges
 		for _, r := range t.reads {

@@ -9,7 +9,7 @@ import (
 func TestTracker(t *testing.T) {
 	a, b := &vk.Buffer{}, &vk.Buffer{}
 	in := func(buf *vk.Buffer, off, size uint64, kind vk.Access) access {
-		return access{vk.Range{Buffer: buf, Offset: off, Size: size}, kind}
+		return access{Range: vk.Range{Buffer: buf, Offset: off, Size: size}, kind: kind}
 	}
 	const r, w = vk.ShaderRead, vk.ShaderWrite
 	type step struct {

@@ -16,7 +16,8 @@ type lowering struct {
 	arena      *graph.Arena
 	node       int
 	dispatches []dispatch
-	result     vk.Range // what the tail leaves for the host
+	result     vk.Range                 // what the tail leaves for the host
+	lists      map[graph.ID]*expertList // by routing
 	err        error
 }
 
@@ -38,6 +39,14 @@ func (l *lowering) lower(n *graph.Node) {
 		l.pair("add", n)
 	case graph.OpLastRows:
 		l.lastRows(n)
+	case graph.OpRoute:
+		l.route(n)
+	case graph.OpExpertMatMul, graph.OpExpertSum:
+		l.expertMatMul(n)
+	case graph.OpCombine:
+		l.combine(n)
+	case graph.OpGate:
+		l.gate(n)
 	default:
 		l.fail(fmt.Errorf("vkexec: no kernel for %s (%s); compile the graph with fusion", n.Op, n.Label))
 	}

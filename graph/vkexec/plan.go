@@ -85,18 +85,16 @@ type dispatch struct {
 	bindings  []binding
 	push      any
 	groups    [3]uint32
+	indirect  *vk.Range // where the groups stand instead, when the dispatch runs
 }
 
 // binding is a buffer range and what the kernel does with it. A binding that the kernel's specialisation leaves
 // unused repeats another one of the same dispatch, so that it adds no hazard.
-type binding struct {
-	vk.Range
-	kind vk.Access
-}
+type binding access
 
-func reads(r vk.Range) binding   { return binding{r, vk.ShaderRead} }
-func writes(r vk.Range) binding  { return binding{r, vk.ShaderWrite} }
-func updates(r vk.Range) binding { return binding{r, vk.ShaderRead | vk.ShaderWrite} }
+func reads(r vk.Range) binding   { return binding{Range: r, kind: vk.ShaderRead} }
+func writes(r vk.Range) binding  { return binding{Range: r, kind: vk.ShaderWrite} }
+func updates(r vk.Range) binding { return binding{Range: r, kind: vk.ShaderRead | vk.ShaderWrite} }
 
 // plan returns the recorded plan for the key, recording it if need be.
 func (e *Executor) plan(ctx context.Context, key planKey) (*Plan, error) {
@@ -176,7 +174,7 @@ func (e *Executor) record(ctx context.Context, key planKey) (*Plan, error) {
 		}
 	}
 	if key.upload {
-		order([]access{{e.stepRange(), vk.TransferWrite}})
+		order([]access{{Range: e.stepRange(), kind: vk.TransferWrite}})
 		rec.Copy(e.stepRange(), whole(e.stepHost))
 	}
 	p := &Plan{key: key, graph: l.g, arena: l.arena}
@@ -186,17 +184,26 @@ func (e *Executor) record(ctx context.Context, key planKey) (*Plan, error) {
 		if e.options.Profile {
 			rec.Timestamp(i)
 		}
-		rec.Dispatch(pipelines[i], ranges, pushBytes(d.push), d.groups)
+		d.record(rec, pipelines[i], ranges)
 		p.stages = append(p.stages, d.stage)
 	}
 	if e.options.Profile {
 		rec.Timestamp(len(l.dispatches))
 	}
 	if r, ok := l.hostResult(); ok {
-		order([]access{{r, vk.HostRead}})
+		order([]access{{Range: r, kind: vk.HostRead}})
 	}
 	p.commands, err = rec.Finish(fmt.Sprintf("%d rows, %d sequences", key.rows, key.seqs))
 	return p, err
+}
+
+// record adds the dispatch to a recording.
+func (d dispatch) record(rec *vk.Recorder, p *vk.Pipeline, ranges []vk.Range) {
+	if d.indirect != nil {
+		rec.DispatchIndirect(p, ranges, pushBytes(d.push), *d.indirect)
+		return
+	}
+	rec.Dispatch(p, ranges, pushBytes(d.push), d.groups)
 }
 
 // accesses splits the bindings into what the tracker and what the recorder wants.
@@ -204,6 +211,9 @@ func (d dispatch) accesses() ([]access, []vk.Range) {
 	accesses, ranges := make([]access, len(d.bindings)), make([]vk.Range, len(d.bindings))
 	for i, b := range d.bindings {
 		accesses[i], ranges[i] = access(b), b.Range
+	}
+	if d.indirect != nil {
+		accesses = append(accesses, access{Range: *d.indirect, kind: vk.IndirectRead})
 	}
 	return accesses, ranges
 }
@@ -214,6 +224,7 @@ func (e *Executor) compiled(key planKey) *graph.Graph {
 		Output:     key.tail.output(),
 		OneRowEach: key.oneRowEach(),
 		FuseNorm:   e.options.FuseNorm && key.rows <= shaders.MaxColumns,
+		SumExperts: key.rows <= shaders.MaxColumns && e.expertsWhole(),
 	}
 	if g := e.graphs[o]; g != nil {
 		return g

@@ -68,6 +68,9 @@ func shardRows(p *graph.Pack, caps *vk.Caps) (int, error) {
 	if m := min(caps.MaxBufferSize, caps.MaxAllocationSize); m > padding {
 		rows = min(rows, (m-padding)/uint64(l.RowBytes(cols)))
 	}
+	if p.Experts > 0 {
+		return shardExperts(p, caps, rows)
+	}
 	if rows < uint64(p.Rows()) {
 		if rows > 64 {
 			rows = rows / 32 * 32
@@ -211,7 +214,7 @@ func (u *uploader) convert(m *matrix, parts []quant.Source, first, n int, scratc
 		wg.Go(func() {
 			planes := m.rowsOf(scratch, lo, hi-lo)
 			if m.pack.Interleave {
-				errs[t] = interleaveRows(planes, m, parts, first+lo, hi-lo)
+				errs[t] = interleaveExperts(planes, m, parts, first+lo, hi-lo)
 			} else {
 				errs[t] = stackRows(planes, m, parts, first+lo, hi-lo)
 			}
