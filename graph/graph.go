@@ -93,8 +93,10 @@ const (
 	OpExpertSum              // In: x of each chosen expert, routing [, addend]. Pack (Experts), Used: product and weighted sum.
 )
 
-var opNames = [...]string{"embed", "rms_norm", "matmul", "rope", "store_kv", "attention", "swiglu", "add", "last_rows",
-	"route", "expert_matmul", "combine", "gate", "rope_kv", "expert_sum"}
+var opNames = [...]string{
+	"embed", "rms_norm", "matmul", "rope", "store_kv", "attention", "swiglu", "add", "last_rows",
+	"route", "expert_matmul", "combine", "gate", "rope_kv", "expert_sum",
+}
 
 func (o Op) String() string { return opNames[o] }
 

@@ -27,6 +27,8 @@ type Config struct {
 	SlidingWindow int    // tokens that a sliding layer sees, itself included; 0: no layer slides
 	SlidingLayers []bool // per layer; nil if none slides
 
+	MoE *MoE // nil: every layer is dense
+
 	BOS, PAD int   // -1 if the model has none
 	EOS      []int // tokens that end an answer, in the files' order
 

@@ -87,6 +87,9 @@ func inspectGGUF(path string, data []byte, onDisk bool) (_ *Checkpoint, err erro
 			return nil, corrupt(path, err)
 		}
 	}
+	if err := c.checkStacks(); err != nil {
+		return nil, corrupt(path, err)
+	}
 	c.text.chatTemplate = m.optionalText("tokenizer.chat_template")
 	if m.err != nil {
 		return nil, corrupt(path, m.err)
@@ -260,6 +263,7 @@ func ggufConfig(arch string, f *gguf.File) (Config, error) {
 	}
 	c.RoPEScaling = m.ropeScaling(key("rope.scaling."), c.ContextLength)
 	m.tensors(&c, arch)
+	m.experts(&c, arch)
 	c.EOS = m.ends()
 	if m.err != nil {
 		return c, m.err

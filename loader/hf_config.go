@@ -176,6 +176,9 @@ func folderConfig(arch string, config, generation *object) (Config, error) {
 	if err := c.readSliding(config); err != nil {
 		return c, err
 	}
+	if err := c.readExperts(arch, config); err != nil {
+		return c, err
+	}
 	c.readGeneration(generation)
 	if generation.err != nil {
 		return c, fmt.Errorf("%s: %w", generationConfigFile, generation.err)

@@ -160,10 +160,12 @@ func (c *Checkpoint) Architecture() string { return c.arch }
 // Config returns the sizes and constants. It may be incomplete where Refusal is not nil.
 func (c *Checkpoint) Config() Config { return c.config }
 
-// Tensor returns the tensor of that canonical name.
+// Tensor returns the tensor of that canonical name; that of one expert is also found in a tensor that holds all of them.
 func (c *Checkpoint) Tensor(name string) (Tensor, bool) {
-	t, ok := c.tensors[name]
-	return t, ok
+	if t, ok := c.tensors[name]; ok {
+		return t, true
+	}
+	return c.expert(name)
 }
 
 // Names returns the canonical names of all tensors, in the order of the files.

@@ -45,7 +45,15 @@ var (
 		"mlp.up_proj":              "ffn_up",
 		"mlp.down_proj":            "ffn_down",
 	}
-	layerName = regexp.MustCompile(`^layers\.(0|[1-9][0-9]{0,4})\.(.+)$`)
+	sparseNames = map[string]string{
+		"mlp.gate":                    "ffn_gate_inp",
+		"mlp.shared_expert.gate_proj": "ffn_gate_shexp",
+		"mlp.shared_expert.up_proj":   "ffn_up_shexp",
+		"mlp.shared_expert.down_proj": "ffn_down_shexp",
+		"mlp.shared_expert_gate":      "ffn_gate_inp_shexp",
+	}
+	expertName = regexp.MustCompile(`^mlp\.experts\.(0|[1-9][0-9]{0,4})\.(gate|up|down)_proj$`)
+	layerName  = regexp.MustCompile(`^layers\.(0|[1-9][0-9]{0,4})\.(.+)$`)
 )
 
 // canonical translates Hugging Face's name of a weight to GGUF's. A name that is not in the
@@ -63,6 +71,12 @@ func canonical(name string) string {
 	if m := layerName.FindStringSubmatch(module); m != nil {
 		if gguf, ok := layerNames[m[2]]; ok {
 			return "blk." + m[1] + "." + gguf + kind
+		}
+		if gguf, ok := sparseNames[m[2]]; ok {
+			return "blk." + m[1] + "." + gguf + kind
+		}
+		if e := expertName.FindStringSubmatch(m[2]); e != nil {
+			return "blk." + m[1] + ".ffn_" + e[2] + "." + e[1] + kind
 		}
 	}
 	return name

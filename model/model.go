@@ -31,11 +31,13 @@ type Model struct {
 	Config loader.Config
 	Graph  *graph.Graph
 	Params int64 // elements of all weights the graph uses; a tied embedding counts once
+	Active int64 // of those, how many one token uses: of a sparse layer's experts only the chosen
 }
 
 // builders maps the architecture names of config.json and GGUF to the functions that declare them.
 var builders = map[string]func(*context) (*graph.Graph, error){
-	"qwen3": qwen3,
+	"qwen3":    qwen3,
+	"qwen3moe": qwen3moe,
 }
 
 // New builds the graph of a checkpoint.
@@ -59,7 +61,7 @@ func New(c *loader.Checkpoint, o Options) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Name(), err)
 	}
-	m := &Model{Config: cfg, Graph: g}
+	m := &Model{Config: cfg, Graph: g, Active: g.ActiveElements()}
 	for _, p := range g.Packs() {
 		m.Params += int64(p.Rows()) * int64(p.Cols())
 	}
@@ -82,6 +84,8 @@ func check(c loader.Config) error {
 	case c.Hidden%32 != 0 || c.Intermediate%32 != 0 || c.Heads*c.HeadDim%32 != 0:
 		return fmt.Errorf("hidden size %d, feed-forward size %d or attention width %d is not a multiple of 32: %w",
 			c.Hidden, c.Intermediate, c.Heads*c.HeadDim, ErrUnsupported)
+	case c.MoE != nil:
+		return checkExperts(c.MoE)
 	}
 	return nil
 }

@@ -26,7 +26,11 @@ func qwen3(c *context) (*graph.Graph, error) {
 	for l := range cfg.Layers {
 		b.Layer(fmt.Sprintf("blk.%d", l))
 		h = b.Add(h, qwen3Attention(c, l, h))
-		h = b.Add(h, qwen3FeedForward(c, l, h))
+		if c.sparse(l) {
+			h = c.experts(l, h)
+		} else {
+			h = b.Add(h, qwen3FeedForward(c, l, h))
+		}
 		if b.Err() != nil {
 			break
 		}

@@ -20,7 +20,7 @@ const (
 	maxRelative = 5e-6
 )
 
-var cases = []string{"qwen3-dense-tied", "qwen3-dense-untied", "qwen3-long", "qwen3-yarn"}
+var cases = []string{"qwen3-dense-tied", "qwen3-dense-untied", "qwen3-long", "qwen3-yarn", "qwen3moe-top2", "qwen3moe-top8-mixed"}
 
 // TestGoldenLogits holds logits of every position against transformers, however the prompt is cut, in both forms.
 func TestGoldenLogits(t *testing.T) {
@@ -94,6 +94,8 @@ func TestGoldenHidden(t *testing.T) {
 				got[fmt.Sprintf("hidden.0.layer.%d", layer)] = values[n.Out]
 			case what == "attn_output.weight":
 				got[fmt.Sprintf("hidden.0.attn_out.%d", layer)] = values[n.Out]
+			case what == "ffn_gate_inp.weight":
+				got[fmt.Sprintf("hidden.0.router_logits.%d", layer)] = values[n.Out]
 			case what == "output_norm.weight":
 				got["hidden.0.final_norm"] = values[n.Out]
 			}
@@ -120,7 +122,7 @@ func TestGoldenGreedy(t *testing.T) {
 		m, weights := open(t, ref.dir, model.Options{})
 		fill := graph.Compile(m.Graph, graph.Options{Output: graph.CacheOnly})
 		last := graph.Compile(m.Graph, graph.Options{Output: graph.LastLogits})
-		decode := graph.Compile(m.Graph, graph.Options{Output: graph.LastLogits, OneRowEach: true, FuseNorm: true})
+		decode := graph.Compile(m.Graph, graph.Options{Output: graph.LastLogits, OneRowEach: true, FuseNorm: true, SumExperts: true})
 		e := cpuexec.New(m.Graph, weights) // one for all prompts: a new prompt starts over in slot 0
 		for p, prompt := range ref.prompts {
 			cut := len(prompt.IDs) / 2
