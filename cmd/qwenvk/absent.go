@@ -49,7 +49,6 @@ func absentFlags(command string) []cliargs.Flag {
 func absentCommands() []cliargs.Command {
 	return []cliargs.Command{
 		{Name: "doctor", Absent: "the kernels' self-test"},
-		{Name: "quantize", Absent: "conversion between formats"},
 		{Name: "embed", Absent: "embeddings"},
 		{Name: "rerank", Absent: "reranking"},
 		{Name: "serve", Absent: "the server"},

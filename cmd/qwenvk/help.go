@@ -43,6 +43,7 @@ func examples(command string) []string {
 		"detokenize": {`echo "40,301,12" | qwenvk detokenize demo`},
 		"template":   {`qwenvk template demo --messages messages.json --think off`},
 		"logits":     {`qwenvk logits demo --ids 40,301,12 --all -o logits.safetensors`},
+		"quantize":   {`qwenvk quantize ./Qwen3-4B Qwen3-4B-Q4_K_M.gguf --type Q4_K_M`, `qwenvk quantize demo demo-F16.gguf --type F16 --json`},
 		"perplexity": {`qwenvk perplexity demo -f text.txt --window 512`},
 		"eval":       {`qwenvk eval Qwen3-0.6B-Q8_0.gguf mmlu.jsonl --shots-file mmlu-dev.jsonl --shots 5`, `qwenvk eval ./Qwen3-4B gsm8k.jsonl --think off -o answers.jsonl`},
 		"bench":      {`qwenvk bench demo -p 64,256 -n 32 -d 0,128`, `qwenvk bench Qwen3-0.6B-Q8_0.gguf -o json > bench.json`},

@@ -11,9 +11,10 @@ var arrows = map[string][]string{
 	"cmd/qwenvk":     {".", "cmd/qwenvk/...", "bench", "doctor", "convert", "chat", "tokenizer", "loader", "sampler", "demo", "internal/cliargs", "internal/hub"},
 	"cmd/qwenvk/...": {".", "chat", "tokenizer", "loader"},
 	// The root puts the layers together, so it sees them all; but it renders and executes nothing itself.
-	".":     {"engine", "chat", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk"},
-	"bench": {".", "chat", "sampler", "tokenizer"},
-	"demo":  {},
+	".":       {"engine", "chat", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk"},
+	"bench":   {".", "chat", "sampler", "tokenizer"},
+	"convert": {"loader", "loader/gguf", "quant", "tokenizer"},
+	"demo":    {},
 
 	// Text.
 	"chat":       {"chat/jinja"},

@@ -172,3 +172,7 @@ func (v Value) not(what string) error {
 	}
 	return fmt.Errorf("a value of type %v is not %s", v.Type, what)
 }
+
+// Bytes returns the value as the file has it: numbers little-endian, a String's text, the elements
+// of an Array one after another. It is part of the file.
+func (v Value) Bytes() []byte { return v.raw }
