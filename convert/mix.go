@@ -54,14 +54,12 @@ func (p Preset) mixed(name string, cols int, f facts) quant.Type {
 		return p.Main
 	}
 	switch kind := m[2]; {
-	case kind == "attn_v.weight":
+	case kind == "attn_v.weight", kind == "attn_qkv.weight":
 		return p.values(layer, f)
 	case kind == "attn_k.weight" && f.experts == 8:
 		return quant.Q8_0
 	case kind == "attn_output.weight":
 		return p.attentionOutput(f)
-	case kind == "attn_qkv.weight":
-		return p.or(map[string]quant.Type{"Q3_K_M": quant.Q4_K, "Q3_K_L": quant.Q4_K, "Q4_K_M": quant.Q5_K, "Q5_K_M": quant.Q6_K})
 	case strings.HasPrefix(kind, "ffn_down"):
 		return p.down(layer, f)
 	}
@@ -83,7 +81,8 @@ func moreBits(layer, layers int) bool {
 	return layer < eighth || layer >= 7*layers/8 || (layer-eighth)%3 == 2
 }
 
-// values chooses for attn_v, which is small where many query heads share it.
+// values chooses for attn_v, which is small where many query heads share it, and for the first
+// generation's matrix of queries, keys and values in one.
 func (p Preset) values(layer int, f facts) quant.Type {
 	t := p.Main
 	switch p.Name {
@@ -146,7 +145,7 @@ func fitting(t quant.Type, cols int) quant.Type {
 	}
 	switch t {
 	case quant.Q2_K, quant.Q3_K:
-		t = quant.IQ4_NL
+		t = quant.Q4_0
 	case quant.Q4_K:
 		t = quant.Q5_0
 	case quant.Q5_K:

@@ -17,17 +17,16 @@ var encoders = map[Type]struct {
 	encode blockEncoder
 	scales []int // offsets in bytes
 }{
-	Q8_0:   {encodeQ8_0, []int{0}},
-	Q4_0:   {encodeQ4_0, []int{0}},
-	Q4_1:   {encodeQ4_1, []int{0, 2}},
-	Q5_0:   {encodeQ5_0, []int{0}},
-	Q5_1:   {encodeQ5_1, []int{0, 2}},
-	IQ4_NL: {encodeIQ4_NL, []int{0}},
-	Q2_K:   {encodeQ2_K, []int{q2kD, q2kD + 2}},
-	Q3_K:   {encodeQ3_K, []int{q3kD}},
-	Q4_K:   {encodeQ4_K, []int{0, 2}},
-	Q5_K:   {encodeQ5_K, []int{0, 2}},
-	Q6_K:   {encodeQ6_K, []int{q6kD}},
+	Q8_0: {encodeQ8_0, []int{0}},
+	Q4_0: {encodeQ4_0, []int{0}},
+	Q4_1: {encodeQ4_1, []int{0, 2}},
+	Q5_0: {encodeQ5_0, []int{0}},
+	Q5_1: {encodeQ5_1, []int{0, 2}},
+	Q2_K: {encodeQ2_K, []int{q2kD, q2kD + 2}},
+	Q3_K: {encodeQ3_K, []int{q3kD}},
+	Q4_K: {encodeQ4_K, []int{0, 2}},
+	Q5_K: {encodeQ5_K, []int{0, 2}},
+	Q6_K: {encodeQ6_K, []int{q6kD}},
 }
 
 // Encodable reports whether [Encode] writes the type.

@@ -29,7 +29,6 @@ var encoded = []struct {
 	{quant.Q4_1, 32, 15, false, 0.93},
 	{quant.Q5_0, 32, 31, true, 0.97},
 	{quant.Q5_1, 32, 31, false, 0.96},
-	{quant.IQ4_NL, 32, 15, true, 0.9},
 	{quant.Q2_K, 16, 3, false, 1.0},
 	{quant.Q3_K, 16, 7, true, 1.0},
 	{quant.Q4_K, 32, 15, false, 1.0},
