@@ -3,9 +3,11 @@ package convert_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/qwenvk/qwenvk/convert"
@@ -47,7 +49,7 @@ func parse(t testing.TB, path string) *gguf.File {
 }
 
 // unread are the cases that package loader does not open.
-var unread = []string{"qwen1", "qwen2moe", "qwen3moe-top2"}
+var unread = []string{"qwen1"}
 
 // TestTwins converts each golden model that has a GGUF twin, which gguf-py wrote from the same
 // weights and llama.cpp has read: the same tensors, types, shapes and bytes, and whatever the twin's
@@ -142,5 +144,18 @@ func TestDemoFiles(t *testing.T) {
 				t.Errorf("%s: tensor %q is %v, want %v", preset, tensor.Name, tensor.Type, types[tensor.Name])
 			}
 		}
+	}
+}
+
+// A mixture with dense layers in between has no form as GGUF, and is refused before anything is written.
+func TestMixedLayers(t *testing.T) {
+	c := open(t, testkit.Shared(t, "golden/qwen2moe-mixed"))
+	dir := t.TempDir()
+	_, err := convert.Run(context.Background(), c, filepath.Join(dir, "out.gguf"), convert.Options{Preset: preset(t, "Q8_0")})
+	if !errors.Is(err, loader.ErrUnsupportedModel) || !strings.Contains(err.Error(), "it mixes layers of experts with dense ones") {
+		t.Errorf("got %v", err)
+	}
+	if list := entries(t, dir); len(list) != 0 {
+		t.Errorf("the folder has %q", list)
 	}
 }

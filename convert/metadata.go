@@ -29,11 +29,11 @@ func (m *metadata) advised(key string, f *float64) {
 
 // metadataOf makes the metadata of the new file. That of a GGUF file is carried over but for what
 // the conversion changes: type, alignment, place in a split model, traces of another quantisation.
-func metadataOf(c *loader.Checkpoint, p Preset, outputs []*output) (metadata, error) {
+func metadataOf(c *loader.Checkpoint, p Preset) (metadata, error) {
 	var m metadata
 	from := c.GGUF()
 	if from == nil {
-		return folderMetadata(c, p, outputs)
+		return folderMetadata(c, p)
 	}
 	for _, key := range from.Keys {
 		switch {
@@ -55,7 +55,7 @@ func (m *metadata) fileType(p Preset) {
 
 // folderMetadata describes a model in Hugging Face layout with the keys that llama.cpp and package
 // loader read.
-func folderMetadata(c *loader.Checkpoint, p Preset, outputs []*output) (metadata, error) {
+func folderMetadata(c *loader.Checkpoint, p Preset) (metadata, error) {
 	var m metadata
 	arch, config := c.Architecture(), c.Config()
 	m.add("general.architecture", gguf.NewText(arch))
@@ -76,6 +76,17 @@ func folderMetadata(c *loader.Checkpoint, p Preset, outputs []*output) (metadata
 		m.count(key("attention.value_length"), config.HeadDim)
 	}
 	m.ropeScaling(key("rope.scaling."), config.RoPEScaling)
+	if e := config.MoE; e != nil {
+		m.count(key("expert_count"), e.Experts)
+		m.count(key("expert_used_count"), e.Used)
+		m.count(key("expert_feed_forward_length"), e.Intermediate)
+		if e.SharedIntermediate > 0 {
+			m.count(key("expert_shared_feed_forward_length"), e.SharedIntermediate)
+		}
+		if e.Renormalise != (arch == "qwen3moe") {
+			return nil, refuse(c, fmt.Sprintf("its norm_topk_prob is %t, which a GGUF file of %s cannot say", e.Renormalise, arch))
+		}
+	}
 	m.fileType(p)
 	return m, m.tokenizer(c, config)
 }
@@ -156,8 +167,8 @@ func (m *metadata) tokenizer(c *loader.Checkpoint, config loader.Config) error {
 }
 
 // notes says what a reader of the new file will not find in it.
-func notes(c *loader.Checkpoint, p Preset) []string {
-	var list []string
+func notes(c *loader.Checkpoint, outputs []*output) []string {
+	list := []string{} // not nil, which JSON calls null
 	config := c.Config()
 	if c.GGUF() == nil {
 		if config.SlidingWindow > 0 {
@@ -167,22 +178,20 @@ func notes(c *loader.Checkpoint, p Preset) []string {
 			list = append(list, "GGUF has no dynamic RoPE scaling: give --rope-scaling when you run the new file")
 		}
 	}
-	if !p.Main.Dense() && quantised(c) {
-		list = append(list, "the source is quantised already: what was lost there is lost, and this loses once more; a 16-bit source makes a better file")
+	if n := roundedTwice(outputs); n > 0 {
+		list = append(list, fmt.Sprintf("%d tensors of the source are quantised already and are rounded once more; a 16-bit source makes a better file", n))
 	}
 	return list
 }
 
-// quantised reports whether most of the model's bytes are in block types or packed.
-func quantised(c *loader.Checkpoint) bool {
-	var blocks, all int64
-	for _, name := range c.Names() {
-		t, _ := c.Tensor(name)
-		n := int64(t.Rows) * int64(t.Cols)
-		all += n
-		if !t.Type.Dense() {
-			blocks += n
+// roundedTwice counts the tensors that go from blocks to other blocks.
+func roundedTwice(outputs []*output) int {
+	n := 0
+	for _, o := range outputs {
+		from := o.parts[0]
+		if !o.t.Dense() && !from.Type.Dense() && from.Type != o.t {
+			n++
 		}
 	}
-	return blocks > all/2
+	return n
 }

@@ -85,7 +85,7 @@ func Run(ctx context.Context, c *loader.Checkpoint, path string, o Options) (Res
 }
 
 func layoutOf(c *loader.Checkpoint, p Preset, outputs []*output) (*gguf.Layout, error) {
-	keys, err := metadataOf(c, p, outputs)
+	keys, err := metadataOf(c, p)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func layoutOf(c *loader.Checkpoint, p Preset, outputs []*output) (*gguf.Layout, 
 }
 
 func summary(c *loader.Checkpoint, path string, p Preset, outputs []*output, layout *gguf.Layout) Result {
-	r := Result{Path: path, Type: p.Name, Tensors: map[string]int{}, SourceBytes: c.TotalBytes(), Bytes: layout.Size, Notes: notes(c, p)}
+	r := Result{Path: path, Type: p.Name, Tensors: map[string]int{}, SourceBytes: c.TotalBytes(), Bytes: layout.Size, Notes: notes(c, outputs)}
 	var bytes int64
 	for i, o := range outputs {
 		r.Tensors[o.t.String()]++
