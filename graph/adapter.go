@@ -46,11 +46,13 @@ func (s *Adapters) name() string {
 }
 
 // Block is a part of a weight that is put together: the stored matrix Name [Rows, Cols], of which row i becomes row
-// Row + i·RowStep of the weight, from column Col on.
+// Row + i·RowStep of the weight, from column Col on. Order and RowOrder bring its columns and rows into the order of the
+// weight that it changes, see Weight: row i is then row RowOrder[i] of the stored matrix.
 type Block struct {
 	Name              string
 	Rows, Cols        int
 	Row, RowStep, Col int
+	Order, RowOrder   []int32
 }
 
 // Ranks are neighbouring columns of an adapters' inner product that share a factor: the adapter's scale times Factor.
@@ -95,13 +97,13 @@ func (g *Graph) Products() map[string]Weight {
 // zeros where a row's weight does not read a column. y0 and t do not depend on each other. What the product added to its
 // result (a residual, a bias) it still adds; SwiGLU, which is not linear, moves behind the sum.
 func addAdapters(g *Graph, set *Adapters) {
-	changed, moved := 0, 0
+	changed, moved, producer := 0, 0, g.producer()
 	done := map[*Node]bool{}
 	for _, n := range slices.Clone(g.Nodes) {
 		if n.Op != OpMatMul || done[n] {
 			continue
 		}
-		p := product{set: set}
+		p := product{set: set, producer: producer}
 		for _, w := range g.Nodes {
 			if w.Op == OpMatMul && w.Out == n.Out {
 				done[w] = true
@@ -125,20 +127,24 @@ func addAdapters(g *Graph, set *Adapters) {
 type product struct {
 	set     *Adapters
 	writers []*Node
+	x       ID  // what they read, gathers aside
 	rows    int // of W, all writers together
 	a, b    []Block
 	ranks   []Ranks
 	cols    int // of t, without padding
 	layoutA []quant.Layout
 	layoutB []quant.Layout
+
+	producer map[ID]*Node
 }
 
 // add notes the changes to the weights of one node.
 func (p *product) add(n *Node) {
-	if len(p.writers) > 0 && n.In[0] != p.writers[0].In[0] {
+	x := ungathered(p.producer, n.In[0])
+	if len(p.writers) > 0 && x != p.x {
 		panic("BUG: graph: adapters: " + n.Label + " reads another value than the product beside it")
 	}
-	p.writers = append(p.writers, n)
+	p.writers, p.x = append(p.writers, n), x
 	row, step := n.OutCol, 1
 	if n.Pack.Interleave {
 		step = len(n.Pack.Parts)
@@ -152,8 +158,12 @@ func (p *product) add(n *Node) {
 			if !ok {
 				continue
 			}
-			p.a = append(p.a, Block{Name: adapter.NameA(w.Name), Rows: d.Rank, Cols: w.Cols, Row: p.cols, RowStep: 1})
-			p.b = append(p.b, Block{Name: adapter.NameB(w.Name), Rows: w.Rows, Cols: d.Rank, Row: row, RowStep: step, Col: p.cols})
+			a := Block{Name: adapter.NameA(w.Name), Rows: d.Rank, Cols: w.Cols, Row: p.cols, RowStep: 1}
+			if x == n.In[0] { // no gather in front: what w reads comes in w's order
+				a.Order = w.Order
+			}
+			b := Block{Name: adapter.NameB(w.Name), Rows: w.Rows, Cols: d.Rank, Row: row, RowStep: step, Col: p.cols, RowOrder: w.RowOrder}
+			p.a, p.b = append(p.a, a), append(p.b, b)
 			p.ranks = append(p.ranks, Ranks{at, d.Rank, d.Factor})
 			p.layoutA, p.layoutB = append(p.layoutA, d.A), append(p.layoutB, d.B)
 			p.cols += d.Rank
@@ -166,7 +176,7 @@ func (p *product) add(n *Node) {
 // rewrite puts the two products beside the writers. The value that the writers wrote is now written by the second.
 func (p *product) rewrite(g *Graph) {
 	first, last := p.writers[0], p.writers[len(p.writers)-1]
-	x, y := first.In[0], first.Out
+	x, y := p.x, first.Out
 	a, b := commonLayout(p.layoutA), commonLayout(p.layoutB)
 	label := strings.TrimSuffix(first.Label, ".weight")
 	if len(p.writers) > 1 {

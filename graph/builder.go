@@ -44,6 +44,9 @@ func (b *Builder) Embed(w Weight) Value {
 	if err := w.Layout.CheckCols(w.Cols); err != nil {
 		return b.fail("embed: weight %s: %w", w.Name, err)
 	}
+	if w.Order != nil {
+		return b.fail("embed: weight %s has its columns in another order, which only products can read", w.Name)
+	}
 	b.g.Vocab = w.Rows
 	return b.add(&Node{Op: OpEmbed, Label: w.Name, Pack: packOf(w)}, Tensor{Name: "embed", Rows: PerToken, Cols: w.Cols}, 0)
 }
@@ -68,7 +71,8 @@ func (b *Builder) RMSNorm(x Value, w Weight, eps float64) Value {
 	return b.add(&Node{Op: OpRMSNorm, Label: w.Name, In: []ID{x.id}, Norm: &w, Eps: eps, Heads: x.heads}, t, x.heads)
 }
 
-// MatMul computes x·wᵀ for w [out, in]: [rows, in] → [rows, out].
+// MatMul computes x·wᵀ for w [out, in]: [rows, in] → [rows, out]. Where the device keeps w's columns in another order, it
+// brings those of x into that order first.
 func (b *Builder) MatMul(x Value, w Weight) Value {
 	t, ok := b.tensor(x)
 	if !ok {
@@ -79,6 +83,9 @@ func (b *Builder) MatMul(x Value, w Weight) Value {
 	}
 	if err := w.Layout.CheckCols(w.Cols); err != nil {
 		return b.fail("matmul: weight %s: %w", w.Name, err)
+	}
+	if w.Order != nil {
+		x = b.gather(x, w.Order)
 	}
 	t.Cols = w.Rows
 	return b.add(&Node{Op: OpMatMul, Label: w.Name, In: []ID{x.id}, Pack: packOf(w)}, t, 0)
@@ -171,6 +178,7 @@ func (b *Builder) Build(logits Value) (*Graph, error) {
 		return nil, b.err
 	}
 	b.g.Output = logits.id
+	absorbOrders(b.g)
 	return b.g, nil
 }
 

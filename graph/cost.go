@@ -32,6 +32,8 @@ func (g *Graph) nodeCost(n *Node) (c Cost) {
 	switch n.Op {
 	case OpEmbed:
 		c.WeightBytes += int64(n.Pack.Layout().RowBytes(n.Pack.Cols()))
+	case OpGather:
+		c.WeightBytes += 4 * int64(len(n.Order))
 	case OpMatMul:
 		c.WeightBytes += n.Pack.Bytes()
 		c.FLOPs = 2 * int64(n.Pack.Rows()) * int64(n.Pack.Cols())

@@ -54,6 +54,11 @@ func (b *Builder) ExpertMatMul(x, route Value, w Experts) Value {
 				m.Name, m.Rows, m.Cols, m.Layout.Name(), w[0].Name, w[0].Rows, w[0].Cols, w[0].Layout.Name())
 		}
 	}
+	for _, m := range w {
+		if m.Order != nil {
+			return b.fail("experts: weight %s has its columns in an order of its own (g_idx of GPTQ's desc_act), in which the experts' common input does not come", m.Name)
+		}
+	}
 	if t.Cols != w[0].Cols && t.Cols != r.Used*w[0].Cols {
 		return b.fail("experts: %d columns are neither one row nor %d rows of %d (weight %s)", t.Cols, r.Used, w[0].Cols, w[0].Name)
 	}

@@ -17,6 +17,8 @@ type qwen struct {
 
 	norm  string // "head": queries and keys are normed by head, as in Qwen3; "row": over all heads; "": not
 	mixed string // weights whose name contains it are BF16, the others Q4
+
+	orders string // linear weights have their columns in an order: "input": one for each input; "weight": one for each weight
 }
 
 // tiny is a model that fits a page when it is printed.
@@ -35,6 +37,15 @@ func (s qwen) weight(name string, rows, cols int) Weight {
 		w.Layout = quant.LayoutOf(quant.F32)
 	case s.mixed != "" && strings.Contains(name, s.mixed):
 		w.Layout = quant.LayoutOf(quant.BF16)
+	}
+	if s.orders != "" && strings.HasPrefix(name, "blk.") && rows > 1 {
+		shift := 7
+		if s.orders == "weight" {
+			shift = int(name[len(name)-len(".weight")-1]) // the last letter tells them apart
+		}
+		for i := range cols {
+			w.Order = append(w.Order, int32((i+shift)%cols))
+		}
 	}
 	return w
 }
@@ -224,7 +235,7 @@ func fits(g *Graph, n *Node) error {
 					cols = n.Pack.Rows()
 				}
 			}
-		case OpRMSNorm, OpAdd, OpSwiGLU:
+		case OpRMSNorm, OpAdd, OpSwiGLU, OpGather:
 			rows, cols = g.Tensor(n.Out).Rows, g.Tensor(n.Out).Cols
 		case OpRoPEKV:
 			cols = (n.Heads + 2*g.KV.Heads) * g.KV.HeadDim

@@ -42,6 +42,10 @@ type Weight struct {
 	Rows, Cols int
 	Layout     quant.Layout
 	Blocks     []Block // a weight that is not stored as such: it is put together from these, the rest is zero
+
+	// Order is the order in which the device keeps the columns, nil for their own: column j there is column Order[j]. A
+	// product reads its input in this order. RowOrder is the same of the rows, and so of the product's columns.
+	Order, RowOrder []int32
 }
 
 // Pack is a matrix as a device multiplies by it: the rows of its parts, which agree in columns and layout, one part
@@ -74,7 +78,8 @@ func (p *Pack) Layout() quant.Layout { return p.Parts[0].Layout }
 // Op is an operation.
 type Op uint8
 
-// The operations. Those below OpRoPEKV are written by models, the others only by passes.
+// The operations. Those below OpRoPEKV are written by models (OpGather in front of products whose weights have an Order),
+// the others only by passes.
 const (
 	OpEmbed        Op = iota // In: none (token ids). Pack: the embedding.
 	OpRMSNorm                // In: x. Norm, Eps; with Heads > 0 each head is a row of its own.
@@ -85,6 +90,7 @@ const (
 	OpSwiGLU                 // In: gate, up: silu(gate)·up.
 	OpAdd                    // In: a, b.
 	OpLastRows               // In: x. One row per sequence: that of its last token.
+	OpGather                 // In: x. Order: column j of the output is column Order[j] of x.
 	OpRoute                  // In: router logits. Used, Renormalise: the chosen ids and their weights.
 	OpExpertMatMul           // In: x, routing. Pack (Experts), Used; after fusion: Epilogue, Norm.
 	OpCombine                // In: rows of the chosen experts, routing [, addend]. Used: their weighted sum.
@@ -95,7 +101,7 @@ const (
 
 var opNames = [...]string{
 	"embed", "rms_norm", "matmul", "rope", "store_kv", "attention", "swiglu", "add", "last_rows",
-	"route", "expert_matmul", "combine", "gate", "rope_kv", "expert_sum",
+	"gather", "route", "expert_matmul", "combine", "gate", "rope_kv", "expert_sum",
 }
 
 func (o Op) String() string { return opNames[o] }
@@ -143,6 +149,8 @@ type Node struct {
 
 	Used        int  // experts per token (OpRoute, OpExpertMatMul, OpExpertSum, OpCombine)
 	Renormalise bool // OpRoute: the chosen weights sum to one
+
+	Order []int32 // OpGather
 }
 
 // KVShape is the shape of one layer's key (or value) cache per token, and the number of layers.

@@ -1,6 +1,9 @@
 package graph
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // fuseRoPEKV turns the block in front of attention,
 //
@@ -73,6 +76,7 @@ func findQKV(g *Graph) (qkvMatch, bool) {
 		}
 		return nil
 	}
+	source := func(mul *Node) ID { return ungathered(producer, mul.In[0]) }
 	branch := func(id ID) (r rotated, ok bool) {
 		if r.rope = single(id, OpRoPE); r.rope == nil {
 			return r, false
@@ -99,7 +103,7 @@ func findQKV(g *Graph) (qkvMatch, bool) {
 			var okQ, okK bool
 			m.q, okQ = branch(a.In[0])
 			m.k, okK = branch(n.In[0])
-			if okQ && okK && m.v != nil && m.q.mul.In[0] == m.k.mul.In[0] && m.q.mul.In[0] == m.v.In[0] &&
+			if okQ && okK && m.v != nil && source(m.q.mul) == source(m.k.mul) && source(m.q.mul) == source(m.v) &&
 				(m.q.norm == nil) == (m.k.norm == nil) && m.q.eps() == m.k.eps() {
 				return m, true
 			}
@@ -108,21 +112,25 @@ func findQKV(g *Graph) (qkvMatch, bool) {
 	return qkvMatch{}, false
 }
 
-// stack returns products that together write out: one, if the layouts of all weights agree, else one each.
+// stack returns products that together write out: one, if inputs and layouts of all weights agree, else one each.
 func stack(g *Graph, name string, out ID, muls ...*Node) []*Node {
 	one := &Pack{Name: name}
 	for _, m := range muls {
 		one.Parts = append(one.Parts, m.Pack.Parts...)
 	}
-	x := muls[0].In[0]
-	if sameLayout(one.Parts) {
-		return []*Node{{Op: OpMatMul, Label: name, In: []ID{x}, Out: out, Pack: one}}
+	sameInput := !slices.ContainsFunc(muls, func(m *Node) bool { return m.In[0] != muls[0].In[0] })
+	switch {
+	case sameInput && sameLayout(one.Parts):
+		return []*Node{{Op: OpMatMul, Label: name, In: muls[0].In, Out: out, Pack: one}}
+	case sameInput:
+		g.note("%s: %s differ in type: one product each", name, partNames(one.Parts))
+	default:
+		g.note("%s: %s differ in the order of their columns (g_idx): one product each", name, partNames(one.Parts))
 	}
-	g.note("%s: %s differ in type: one product each", name, partNames(one.Parts))
 	var nodes []*Node
 	col := 0
 	for _, m := range muls {
-		nodes = append(nodes, &Node{Op: OpMatMul, Label: m.Label, In: []ID{x}, Out: out, OutCol: col, Pack: m.Pack})
+		nodes = append(nodes, &Node{Op: OpMatMul, Label: m.Label, In: m.In, Out: out, OutCol: col, Pack: m.Pack})
 		col += m.Pack.Rows()
 	}
 	return nodes
@@ -137,8 +145,13 @@ func fuseSwiGLU(g *Graph) {
 			continue
 		}
 		gate, up := producer[n.In[0]], producer[n.In[1]]
-		if gate == nil || up == nil || gate.Op != OpMatMul || up.Op != OpMatMul || gate.In[0] != up.In[0] ||
-			uses[gate.Out] != 1 || uses[up.Out] != 1 {
+		if gate == nil || up == nil || gate.Op != OpMatMul || up.Op != OpMatMul || uses[gate.Out] != 1 || uses[up.Out] != 1 {
+			continue
+		}
+		if gate.In[0] != up.In[0] {
+			if ungathered(producer, gate.In[0]) == ungathered(producer, up.In[0]) {
+				g.note("%s: %s and %s differ in the order of their columns (g_idx): swiglu stays apart", n.Label, gate.Label, up.Label)
+			}
 			continue
 		}
 		parts := []Weight{gate.Pack.Parts[0], up.Pack.Parts[0]}

@@ -37,6 +37,11 @@ func TestPasses(t *testing.T) {
 	}
 	sparseMixed := sparse
 	sparseMixed.mixed = "ffn_up"
+	ordered := func(orders string) qwen {
+		s := tiny
+		s.orders = orders
+		return s
+	}
 	sel := func(o Options) func(*Graph) { return func(g *Graph) { selectOutput(g, o) } }
 	compile := func(o Options) func(*Graph) { return func(g *Graph) { *g = *Compile(g, o) } }
 	for _, c := range []struct {
@@ -68,6 +73,14 @@ func TestPasses(t *testing.T) {
 		{"fuse_residual_both", "Of two products the first adds the second.", fragment(t, func(b *Builder, x Value) Value {
 			return head(b, b.Add(square(b, x, "a"), square(b, x, "b")))
 		}), fuseResidual},
+		{"gather_input", "Weights keep their columns in an order, one for each input: one gather for each, and none in front of ffn_down.", ordered("input").build(t), func(g *Graph) {
+			fuseRoPEKV(g)
+			fuseSwiGLU(g)
+		}},
+		{"gather_weight", "Each weight has an order of its own: nothing can be joined.", ordered("weight").build(t), func(g *Graph) {
+			fuseRoPEKV(g)
+			fuseSwiGLU(g)
+		}},
 		{"select_cache_only", "No output: dropDead has the rest to do.", tiny.build(t), sel(Options{Output: CacheOnly})},
 		{"select_all_logits", "LastRows goes, and every value has a row per token.", tiny.build(t), sel(Options{Output: AllLogits})},
 		{"select_one_row_each", "LastRows is the identity where each sequence has one token.", tiny.build(t), sel(Options{Output: LastLogits, OneRowEach: true})},

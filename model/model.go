@@ -126,6 +126,10 @@ func (c *context) find(name string, rows, cols int, linear bool) graph.Weight {
 		c.b.Fail(fmt.Errorf("tensor %s has shape %v, want [%d %d]: %w", t.FileName, t.Shape, rows, cols, ErrWeights))
 		return w
 	}
+	var err error
+	if w.Order, err = t.Source().Order(); err != nil {
+		c.b.Fail(fmt.Errorf("%s: tensor %s: %w: %w", t.File, t.FileName, err, ErrWeights))
+	}
 	w.Layout = c.layout(t.Source().Layout(), cols, linear)
 	return w
 }

@@ -117,6 +117,11 @@ var kernels = []kernel{
 		why:       "only the last token of a prompt goes through the output matrix",
 	},
 	{
+		name: "gather", source: "gather.comp", buffers: 3, push: GatherPush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "activations in the order in which a weight keeps its columns",
+	},
+	{
 		name: "count_tokens", source: "count_tokens.comp", buffers: 2, push: CountPush{},
 		constants: []string{"LOCAL_SIZE"},
 		why:       "the history that penalties look at stays on the device",

@@ -102,6 +102,11 @@ type LastRowsPush struct {
 	Seqs, Cols, SeqsAt uint32
 }
 
+// GatherPush drives "gather": y[row, j] = x[row, order[j]].
+type GatherPush struct {
+	Rows, Cols uint32
+}
+
 // CountPush drives "count_tokens": the rows' ids are counted in their slot's history.
 type CountPush struct {
 	Rows, Vocab, IDsAt, RowsAt uint32

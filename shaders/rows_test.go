@@ -145,6 +145,30 @@ func TestPairs(t *testing.T) {
 	}
 }
 
+func TestGather(t *testing.T) {
+	b := newBed(t)
+	m := b.modules("gather")[0]
+	rng := rand.New(rand.NewPCG(9, 10))
+	for _, cols := range []int{1, 63, 64, 130} {
+		const rows = 3
+		x, y := randoms(rng, rows*cols), output(rows*cols)
+		var order []uint32
+		for _, i := range rng.Perm(cols) {
+			order = append(order, uint32(i))
+		}
+		constants := shaders.Tuning(m.Kernel, m.Variant, b.software(), 0, cols, 0)
+		b.run(m, constants, shaders.GatherPush{Rows: rows, Cols: uint32(cols)},
+			[3]uint32{ceil(cols, int(constants["LOCAL_SIZE"])), rows, 1}, floats(x), uints(order...), y)
+		for row := range rows {
+			for j, i := range order {
+				if got, want := y.float(row*cols+j), x[row*cols+int(i)]; got != want {
+					t.Fatalf("row %d of %d columns: column %d is %g, want %g", row, cols, j, got, want)
+				}
+			}
+		}
+	}
+}
+
 func TestLastRows(t *testing.T) {
 	b := newBed(t)
 	m := b.modules("last_rows")[0]

@@ -19,6 +19,7 @@ type small struct {
 	qkNorm                 bool
 	mixed                  string // weights whose name contains it are stored in another layout than the rest
 	experts                int    // of each layer's feed-forward, of which 3 are used beside one for all tokens; 0: dense
+	orders                 string // linear weights have their columns in an order: "input": one for each input; "weight": one for each weight
 }
 
 const (
@@ -26,13 +27,22 @@ const (
 )
 
 func (s small) String() string {
-	return fmt.Sprintf("%d layers, %d/%d heads, norm %t, mixed %q, %d experts", s.layers, s.heads, s.kvHeads, s.qkNorm, s.mixed, s.experts)
+	return fmt.Sprintf("%d layers, %d/%d heads, norm %t, mixed %q, %d experts, orders %q", s.layers, s.heads, s.kvHeads, s.qkNorm, s.mixed, s.experts, s.orders)
 }
 
 func (s small) weight(name string, rows, cols int) graph.Weight {
 	w := graph.Weight{Name: name, Rows: rows, Cols: cols, Layout: quant.LayoutOf(quant.F32)}
 	if s.mixed != "" && strings.Contains(name, s.mixed) {
 		w.Layout = quant.LayoutOf(quant.BF16)
+	}
+	if s.orders != "" && rows > 1 && name != "embd" {
+		seed := name
+		if s.orders == "input" {
+			seed = strings.NewReplacer("attn_k", "attn_q", "attn_v", "attn_q", "ffn_up", "ffn_gate").Replace(name)
+		}
+		for _, i := range random(seed).Perm(cols) {
+			w.Order = append(w.Order, int32(i))
+		}
 	}
 	return w
 }
@@ -98,9 +108,7 @@ func (s small) sparse(b *graph.Builder, h, x graph.Value, w func(name string, ro
 
 // randomWeights gives every weight numbers that depend on its name alone.
 var randomWeights = cpuexec.WeightsFunc(func(w graph.Weight) ([]float32, error) {
-	seed := fnv.New64a()
-	seed.Write([]byte(w.Name))
-	r := rand.New(rand.NewPCG(seed.Sum64(), 1))
+	r := random(w.Name)
 	values := make([]float32, w.Rows*w.Cols)
 	for i := range values {
 		values[i] = float32(r.NormFloat64() / math.Sqrt(float64(w.Cols)))
@@ -111,6 +119,13 @@ var randomWeights = cpuexec.WeightsFunc(func(w graph.Weight) ([]float32, error) 
 	return values, nil
 })
 
+// random is a source of numbers that depend on a name alone.
+func random(name string) *rand.Rand {
+	seed := fnv.New64a()
+	seed.Write([]byte(name))
+	return rand.New(rand.NewPCG(seed.Sum64(), 1))
+}
+
 var smalls = []small{
 	{layers: 2, heads: 6, kvHeads: 2, qkNorm: true},
 	{layers: 2, heads: 2, kvHeads: 2, qkNorm: false},
@@ -119,6 +134,8 @@ var smalls = []small{
 	{layers: 2, heads: 4, kvHeads: 2, qkNorm: true, mixed: "ffn_up"}, // gate and up cannot be interleaved
 	{layers: 2, heads: 2, kvHeads: 1, qkNorm: true, experts: 7},
 	{layers: 1, heads: 2, kvHeads: 1, experts: 3, mixed: "ffn_up"}, // all experts are used, none can be interleaved
+	{layers: 2, heads: 4, kvHeads: 2, qkNorm: true, orders: "input"},
+	{layers: 2, heads: 2, kvHeads: 1, qkNorm: true, orders: "weight"}, // neither can be joined
 }
 
 // forms lists every combination of Options.
@@ -206,6 +223,27 @@ func compare(t failer, g *graph.Graph, o graph.Options, got, want *cpuexec.Resul
 	}
 	if shared == 0 && len(g.Nodes) > 0 {
 		t.Error("no value was compared")
+	}
+}
+
+// TestOrders: the order in which weights keep their columns changes no logit, but for the order of sums.
+func TestOrders(t *testing.T) {
+	for _, s := range smalls {
+		if s.orders == "" {
+			continue
+		}
+		logits := func(s small, o graph.Options) [][]float64 {
+			m := s.build(t)
+			return run(t, cpuexec.New(m, randomWeights), graph.Compile(m, o), history).Logits
+		}
+		same := s
+		same.orders = ""
+		want := logits(same, graph.Options{Output: graph.AllLogits, NoFuse: true})
+		for _, noFuse := range []bool{false, true} {
+			if _, relative := distance(t, logits(s, graph.Options{Output: graph.AllLogits, NoFuse: noFuse}), want); relative > 1e-12 {
+				t.Errorf("%v, no fusion %t: logits are off by %.1e relative rms", s, noFuse, relative)
+			}
+		}
 	}
 }
 

@@ -39,6 +39,8 @@ func (r *run) node(n *graph.Node) error {
 		for i, row := range r.last {
 			copy(out.Row(i), in[0].Row(row))
 		}
+	case graph.OpGather:
+		out = gather(in[0], n.Order)
 	case graph.OpRoPEKV:
 		out, err = r.ropeKV(n, in[0])
 	case graph.OpRoute:
@@ -267,6 +269,17 @@ func (r *run) ropeKV(n *graph.Node, qkv *Matrix) (*Matrix, error) {
 		}
 	}
 	return r.rotate(q), r.store(n.Layer, r.rotate(k), v)
+}
+
+// gather: y[t, j] = x[t, order[j]].
+func gather(x *Matrix, order []int32) *Matrix {
+	y := newMatrix(x.Rows, x.Cols)
+	for t := range x.Rows {
+		for j, i := range order {
+			y.Row(t)[j] = x.Row(t)[i]
+		}
+	}
+	return y
 }
 
 // columns copies n columns of x, the first of them first.

@@ -8,8 +8,8 @@ import (
 )
 
 // Weights finds parameters by name. Values returns the Rows×Cols elements of w, row after row, exactly as a device
-// that stores them in w.Layout computes with them. The executor asks once for each name and does not write to the
-// result.
+// that stores them in w.Layout computes with them, but in the matrix's own order of rows and columns. The executor asks
+// once for each name and does not write to the result.
 type Weights interface {
 	Values(w graph.Weight) ([]float32, error)
 }
@@ -47,7 +47,42 @@ func stored(values []float32, w graph.Weight, source quant.Source) error {
 	if err := source.Planes(planes, w.Layout, 0, w.Rows); err != nil {
 		return err
 	}
-	return quant.Unpack(values, w.Layout, planes, w.Rows, w.Cols)
+	if err := quant.Unpack(values, w.Layout, planes, w.Rows, w.Cols); err != nil {
+		return err
+	}
+	order, err := source.Order()
+	if order == nil {
+		return err
+	}
+	row := make([]float32, w.Cols)
+	for at := 0; at < len(values); at += w.Cols {
+		copy(row, values[at:])
+		for j, i := range order {
+			values[at+int(i)] = row[j]
+		}
+	}
+	return nil
+}
+
+// ordered returns values as w's Order and RowOrder have them.
+func ordered(values []float32, w *graph.Weight) []float32 {
+	if w.Order == nil && w.RowOrder == nil {
+		return values
+	}
+	at := func(order []int32, i int) int {
+		if order == nil {
+			return i
+		}
+		return int(order[i])
+	}
+	moved := make([]float32, len(values))
+	for r := range w.Rows {
+		from := values[at(w.RowOrder, r)*w.Cols:]
+		for c := range w.Cols {
+			moved[r*w.Cols+c] = from[at(w.Order, c)]
+		}
+	}
+	return moved
 }
 
 // weight returns the elements of w, asking for them at first use.
@@ -62,6 +97,7 @@ func (e *Executor) weight(w *graph.Weight) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
+	values = ordered(values, w)
 	e.loaded[w.Name] = values
 	return values, nil
 }
@@ -77,6 +113,7 @@ func (e *Executor) values(w *graph.Weight) ([]float32, error) {
 		if err != nil {
 			return nil, err
 		}
+		block = ordered(block, &graph.Weight{Rows: b.Rows, Cols: b.Cols, Order: b.Order, RowOrder: b.RowOrder})
 		for i := range b.Rows {
 			copy(values[(b.Row+i*b.RowStep)*w.Cols+b.Col:], block[i*b.Cols:(i+1)*b.Cols])
 		}

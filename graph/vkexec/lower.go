@@ -47,6 +47,8 @@ func (l *lowering) lower(n *graph.Node) {
 		l.combine(n)
 	case graph.OpGate:
 		l.gate(n)
+	case graph.OpGather:
+		l.gather(n)
 	default:
 		l.fail(fmt.Errorf("vkexec: no kernel for %s (%s); compile the graph with fusion", n.Op, n.Label))
 	}
@@ -254,6 +256,13 @@ func (l *lowering) lastRows(n *graph.Node) {
 	l.add(n, kernel{name: "last_rows", rows: l.key.seqs, k: int(push.Cols), n: 1}, push, func(c constants) [3]uint32 {
 		return [3]uint32{ceilDiv(push.Cols, c.get("LOCAL_SIZE")), push.Seqs, 1}
 	}, reads(l.value(n.In[0])), reads(l.e.stepRange()), writes(l.value(n.Out)))
+}
+
+func (l *lowering) gather(n *graph.Node) {
+	push := shaders.GatherPush{Rows: uint32(l.rows(n.Out)), Cols: uint32(len(n.Order))}
+	l.add(n, kernel{name: "gather", rows: int(push.Rows), k: int(push.Cols), n: 1}, push, func(c constants) [3]uint32 {
+		return [3]uint32{ceilDiv(push.Cols, c.get("LOCAL_SIZE")), push.Rows, 1}
+	}, reads(l.value(n.In[0])), reads(l.e.weights.orders[&n.Order[0]]), writes(l.value(n.Out)))
 }
 
 // planes binds the weight planes of a shard at 0..3; planes that the layout lacks repeat the first.

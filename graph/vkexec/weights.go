@@ -35,7 +35,8 @@ type shard struct {
 type weights struct {
 	matrices map[string]*matrix
 	vectors  map[string]vk.Range
-	buffer   *vk.Buffer // of the vectors
+	orders   map[*int32]vk.Range // of gathers, by the first element
+	buffer   *vk.Buffer          // of the vectors and orders
 	bytes    uint64
 }
 
@@ -52,6 +53,9 @@ func WeightBytes(g *graph.Graph) uint64 {
 	}
 	for _, w := range g.Vectors() {
 		n += uint64(w.Cols) * 4
+	}
+	for _, order := range g.Orders() {
+		n += uint64(len(order)) * 4
 	}
 	return n
 }
@@ -99,7 +103,7 @@ type uploader struct {
 const uploadBlock = 8 << 20
 
 func (u *uploader) load(ctx context.Context, g *graph.Graph) (*weights, error) {
-	w := &weights{matrices: map[string]*matrix{}, vectors: map[string]vk.Range{}}
+	w := &weights{matrices: map[string]*matrix{}, vectors: map[string]vk.Range{}, orders: map[*int32]vk.Range{}}
 	u.total = WeightBytes(g)
 	for _, p := range g.Packs() {
 		m, err := u.matrix(ctx, p)
@@ -281,22 +285,36 @@ func (m *matrix) rowsOf(planes [][]byte, first, n int) [][]byte {
 	return cut
 }
 
-// partRows converts rows of one part of a pack.
+// partRows converts rows of one part of a pack, as its order has them.
 func partRows(planes [][]byte, m *matrix, part int, source quant.Source, first, n int) error {
-	if err := source.Planes(planes, m.layout, first, n); err != nil {
-		return fmt.Errorf("tensor %s: %w", m.pack.Parts[part].Name, err)
+	w := &m.pack.Parts[part]
+	if w.RowOrder == nil {
+		return inTensor(w.Name, source.Planes(planes, m.layout, first, n))
+	}
+	for r, row := range w.RowOrder[first : first+n] {
+		if err := source.Planes(m.rowsOf(planes, r, 1), m.layout, int(row), 1); err != nil {
+			return inTensor(w.Name, err)
+		}
 	}
 	return nil
 }
 
-// vectors uploads the norm weights as float32 into one buffer.
+func inTensor(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("tensor %s: %w", name, err)
+}
+
+// vectors uploads the norm weights as float32, and the orders of gathers, into one buffer.
 func (u *uploader) vectors(ctx context.Context, g *graph.Graph, w *weights) error {
 	var host []byte
-	type place struct {
-		name      string
-		off, size int
+	begin := func() (offset uint64) {
+		for len(host)%graph.ArenaAlign != 0 {
+			host = append(host, 0)
+		}
+		return uint64(len(host))
 	}
-	var places []place
 	for _, v := range g.Vectors() {
 		t, err := u.tensor(*v)
 		if err != nil {
@@ -306,12 +324,15 @@ func (u *uploader) vectors(ctx context.Context, g *graph.Graph, w *weights) erro
 		if err := t.Values(values, 0, 1); err != nil {
 			return fmt.Errorf("tensor %s: %w", v.Name, err)
 		}
-		for len(host)%graph.ArenaAlign != 0 {
-			host = append(host, 0)
-		}
-		places = append(places, place{v.Name, len(host), 4 * len(values)})
+		w.vectors[v.Name] = vk.Range{Offset: begin(), Size: uint64(4 * len(values))}
 		for _, x := range values {
 			host = binary.LittleEndian.AppendUint32(host, math.Float32bits(x))
+		}
+	}
+	for _, order := range g.Orders() {
+		w.orders[&order[0]] = vk.Range{Offset: begin(), Size: uint64(4 * len(order))}
+		for _, i := range order {
+			host = binary.LittleEndian.AppendUint32(host, uint32(i))
 		}
 	}
 	if len(host) == 0 {
@@ -322,8 +343,13 @@ func (u *uploader) vectors(ctx context.Context, g *graph.Graph, w *weights) erro
 		return err
 	}
 	w.bytes += uint64(len(host))
-	for _, p := range places {
-		w.vectors[p.name] = vk.Range{Buffer: w.buffer, Offset: uint64(p.off), Size: uint64(p.size)}
+	for name, r := range w.vectors {
+		r.Buffer = w.buffer
+		w.vectors[name] = r
+	}
+	for first, r := range w.orders {
+		r.Buffer = w.buffer
+		w.orders[first] = r
 	}
 	return u.dev.UploadBytes(ctx, vk.Range{Buffer: w.buffer, Size: uint64(len(host))}, host)
 }
@@ -339,5 +365,5 @@ func (w *weights) close() {
 	if w.buffer != nil {
 		w.buffer.Close()
 	}
-	w.matrices, w.vectors, w.buffer = nil, nil, nil
+	w.matrices, w.vectors, w.orders, w.buffer = nil, nil, nil, nil
 }
