@@ -59,14 +59,22 @@ func inspectFolder(dir string) (*Checkpoint, error) {
 	if err := c.configure(settings, inFile(configPath, err)); err != nil {
 		return nil, err
 	}
-	if err := c.addShards(config); err != nil {
+	quantised := &layers{}
+	if quantised.q, err = readQuantization(dir, config); err != nil {
+		if !errors.Is(err, ErrUnsupportedModel) {
+			return nil, err
+		}
+		c.refuse(err)
+		quantised = nil // what cannot be put together is listed tensor by tensor
+	}
+	if err := c.addShards(config, quantised); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
 // addShards maps the weights and adds their tensors.
-func (c *Checkpoint) addShards(config *object) error {
+func (c *Checkpoint) addShards(config *object, quantised *layers) error {
 	shards, places, err := findShards(c.path)
 	if err != nil {
 		return err
@@ -86,6 +94,13 @@ func (c *Checkpoint) addShards(config *object) error {
 			if len(t.Data) == 0 {
 				return corrupt(path, fmt.Errorf("tensor %q is empty", t.Name))
 			}
+			if taken, err := quantised.take(t, shard); errors.Is(err, ErrUnsupportedModel) {
+				c.refuse(inFile(path, err))
+			} else if err != nil {
+				return corrupt(path, err)
+			} else if taken {
+				continue
+			}
 			rows, cols := matrix(t.Shape)
 			if err := c.add(Tensor{
 				Name: canonical(t.Name), FileName: t.Name, File: shard,
@@ -97,7 +112,10 @@ func (c *Checkpoint) addShards(config *object) error {
 		}
 	}
 	if places != nil && found != len(places) {
-		return c.lostTensor(places)
+		return c.lostTensor(places, quantised)
+	}
+	if err := c.addLayers(quantised); err != nil {
+		return err
 	}
 	_, head := c.tensors["output.weight"]
 	if !config.has("tie_word_embeddings") {
@@ -134,13 +152,13 @@ func (c *Checkpoint) mapShard(path string) (*safetensors.File, error) {
 }
 
 // lostTensor names a tensor that the index has and its file has not.
-func (c *Checkpoint) lostTensor(places map[string]string) error {
+func (c *Checkpoint) lostTensor(places map[string]string, quantised *layers) error {
 	present := map[string]bool{}
 	for _, t := range c.tensors {
 		present[t.FileName] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(places)) {
-		if !present[name] {
+		if !present[name] && !quantised.has(name) {
 			return corrupt(filepath.Join(c.path, places[name]), fmt.Errorf("tensor %q is missing, which %s places here", name, indexFile))
 		}
 	}

@@ -181,12 +181,9 @@ func TestFullSet(t *testing.T) {
 	for path, want := range map[string]string{
 		"golden/gguf-quants/Q4_K_M.gguf":     "Q4_K",
 		"golden/gguf-quants/Q5_1.gguf":       "F32, F16, BF16, Q8_0, Q4_0, Q6_K",
-		"golden/gptq-awq/awq-qwen3":          `"awq"`,
-		"golden/gptq-awq/gptq-int8-qwen3":    `"gptq"`,
 		"golden/later/qwen3-next":            `"qwen3_next"`,
 		"golden/qwen1/model.bf16.gguf":       `"qwen"`,
 		"golden/later/qwen3_5-text":          `"qwen3_5_text"`,
-		"golden/gptq-awq/gptq-int4-qwen2":    "quantised",
 		"golden/gguf-quants/IQ4_NL.gguf":     "token_embd.weight",
 		"demo-model/qwenvk-demo-Q4_K_M.gguf": "Q4_K",
 	} {

@@ -183,28 +183,17 @@ func folderConfig(arch string, config, generation *object) (Config, error) {
 	if generation.err != nil {
 		return c, fmt.Errorf("%s: %w", generationConfigFile, generation.err)
 	}
-	act, method := config.text("hidden_act"), quantMethod(config)
+	act := config.text("hidden_act")
 	if config.err != nil {
 		return c, config.err
 	}
 	if err := c.check(); err != nil {
 		return c, err
 	}
-	switch { // last, so that Inspect can show the rest
-	case act != "" && act != "silu":
+	if act != "" && act != "silu" { // last, so that Inspect can show the rest
 		return c, unsupported("", fmt.Sprintf("its activation %q is not known", act), "")
-	case config.has("quantization_config"):
-		return c, unsupported("", fmt.Sprintf("its weights are quantised by the method %q", method), "give the model as GGUF, or unquantised")
 	}
 	return c, nil
-}
-
-func quantMethod(config *object) string {
-	var q struct {
-		Method string `json:"quant_method"`
-	}
-	config.read("quantization_config", &q)
-	return q.Method
 }
 
 // readGeneration lets generation_config.json overrule config.json, as transformers does.

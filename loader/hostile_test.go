@@ -233,7 +233,7 @@ func TestConfigKeys(t *testing.T) {
 		{keys{"layer_types": []string{"full_attention"}}, loader.ErrCorrupt, "lists 1 layers"},
 		{keys{"layer_types": []string{"full_attention", "linear_attention"}}, loader.ErrUnsupportedModel, "linear_attention"},
 		{keys{"layer_types": []string{"full_attention", "sliding_attention"}}, loader.ErrCorrupt, "no window"},
-		{keys{"quantization_config": keys{"quant_method": "awq"}}, loader.ErrUnsupportedModel, `"awq"`},
+		{keys{"quantization_config": keys{"quant_method": "bitsandbytes"}}, loader.ErrUnsupportedModel, `"bitsandbytes"`},
 	} {
 		refused(t, folder(c.change), c.kind, c.want)
 	}
