@@ -35,7 +35,7 @@ func Annotate(g *graph.Graph, context int) *graph.Annotations {
 		}
 		if n.Out != graph.None {
 			out := value(n.Out)
-			if n.Op == graph.OpMatMul && n.Epilogue != graph.EpilogueSwiGLU {
+			if n.Op == graph.OpMatMul && !n.Epilogue.Paired() {
 				out.Offset, out.Size = out.Offset+uint64(n.OutCol)*4, uint64(n.Pack.Rows())*4
 			}
 			accesses = append(accesses, access{Range: out, kind: vk.ShaderWrite})

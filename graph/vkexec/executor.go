@@ -51,6 +51,8 @@ type Executor struct {
 	counts, penaltyParams *vk.Buffer // histories for penalties; made when first asked for
 	maxAll                int        // rows of a step with TailAllLogits
 
+	adapters  map[*Adapters]bool // that are on the device
+	current   *Adapters          // of the last step
 	pipelines map[string]*vk.Pipeline
 	plans     map[planKey]*Plan
 	clock     uint64
@@ -79,7 +81,7 @@ func New(ctx context.Context, dev *vk.Device, g *graph.Graph, source Source, o O
 	}
 	e := &Executor{
 		dev: dev, model: g, options: o,
-		graphs: map[graph.Options]*graph.Graph{}, pipelines: map[string]*vk.Pipeline{}, plans: map[planKey]*Plan{}, times: profile{},
+		graphs: map[graph.Options]*graph.Graph{}, adapters: map[*Adapters]bool{}, pipelines: map[string]*vk.Pipeline{}, plans: map[planKey]*Plan{}, times: profile{},
 	}
 	if err := e.place(ctx, source); err != nil {
 		e.Close()
@@ -121,7 +123,7 @@ func (e *Executor) place(ctx context.Context, source Source) error {
 		{&e.rope, "rope table", uint64(len(table)), vk.DeviceLocal},
 		{&e.stepDevice, "step", uint64(e.step.Words()) * 4, vk.DeviceLocal},
 		{&e.stepHost, "step (host)", uint64(e.step.Words()) * 4, vk.HostToDevice},
-		{&e.arena, "arena", e.arenaBytes(), vk.DeviceLocal},
+		{&e.arena, "arena", e.arenaBytes(nil), vk.DeviceLocal},
 		{&e.partial, "attention parts", e.partialBytes(heads, g.KV.HeadDim), vk.DeviceLocal},
 		{&e.reduce, "reduction", uint64(o.Slots) * uint64(reduceGroups(g.Vocab)) * (2 + 2*shaders.TopK) * 4, vk.DeviceLocal},
 		{&e.results, "results", uint64(o.Slots) * topKWords * 4, vk.DeviceToHost},
@@ -190,8 +192,10 @@ func (e *Executor) heads(g *graph.Graph) int {
 	return 1
 }
 
-func (e *Executor) arenaBytes() uint64 {
+// arenaBytes is what the largest steps need, with the given adapters or without.
+func (e *Executor) arenaBytes(set *graph.Adapters) uint64 {
 	size := func(rows, seqs int, o graph.Options) uint64 {
+		o.Adapters = set
 		return uint64(graph.PlanArena(graph.Compile(e.model, o), rows, seqs).Bytes)
 	}
 	most := max(size(e.options.MaxRows, e.options.Slots, graph.Options{Output: graph.LastLogits}),
@@ -245,9 +249,12 @@ func (e *Executor) Pages() int { return e.kv.pages }
 // Stats returns the counts so far.
 func (e *Executor) Stats() Stats { return e.stats }
 
-// Memory is the device memory in bytes that weights, KV cache and scratch take.
+// Memory is the device memory in bytes that weights (adapters among them), KV cache and scratch take.
 func (e *Executor) Memory() (weights, kv, scratch uint64) {
 	weights = e.weights.bytes
+	for a := range e.adapters {
+		weights += a.Bytes()
+	}
 	kv = KVBytes(e.model.KV, e.kv.kind, e.kv.pages*shaders.PageTokens)
 	for _, b := range []*vk.Buffer{e.rope, e.stepDevice, e.stepHost, e.arena, e.partial, e.reduce, e.results} {
 		scratch += b.Size()
@@ -260,9 +267,9 @@ func (e *Executor) Memory() (weights, kv, scratch uint64) {
 
 // Close gives all device objects back. The executor must be idle.
 func (e *Executor) Close() {
-	for key, p := range e.plans {
-		p.commands.Close()
-		delete(e.plans, key)
+	e.dropPlans(func(planKey) bool { return true })
+	for a := range e.adapters {
+		e.ReleaseAdapters(a)
 	}
 	for key, p := range e.pipelines {
 		p.Close()

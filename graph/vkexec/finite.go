@@ -17,9 +17,11 @@ func (e *Executor) checkFinite(ctx context.Context, key planKey) error {
 	if err != nil {
 		return err
 	}
-	if key.upload {
+	if copies := e.hostCopies(key); copies != nil {
 		rec := e.dev.NewRecorder()
-		rec.Copy(e.stepRange(), whole(e.stepHost))
+		for _, c := range copies {
+			rec.Copy(c[0], c[1])
+		}
 		if err := e.runOnce(ctx, rec); err != nil {
 			return err
 		}

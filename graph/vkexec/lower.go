@@ -102,7 +102,7 @@ func (l *lowering) rows(id graph.ID) int {
 }
 
 func (l *lowering) embed(n *graph.Node) {
-	m := l.e.weights.matrices[n.Pack.Name]
+	m := l.matrix(n.Pack)
 	y := l.value(n.Out)
 	for _, s := range m.shards {
 		push := shaders.EmbedPush{
@@ -129,7 +129,7 @@ func (l *lowering) rmsNorm(n *graph.Node) {
 
 // matMul lowers a product: matrix times a few columns, or a tiled product for more of them; one dispatch per shard.
 func (l *lowering) matMul(n *graph.Node) {
-	m := l.e.weights.matrices[n.Pack.Name]
+	m := l.matrix(n.Pack)
 	cols := l.rows(n.Out) // columns of the product: tokens
 	x, y := l.value(n.In[0]), l.value(n.Out)
 	out := l.g.Tensor(n.Out).Cols
@@ -143,6 +143,13 @@ func (l *lowering) matMul(n *graph.Node) {
 		set["EPILOGUE"] = 1
 	case graph.EpilogueSwiGLU:
 		set["EPILOGUE"] = 2
+	case graph.EpilogueScale:
+		addend = l.key.adapters.of(n)
+		set["EPILOGUE"] = 3
+	case graph.EpilogueAddSwiGLU:
+		addend = l.value(n.In[1])
+		push.AddStride = uint32(l.g.Tensor(n.In[1]).Cols)
+		set["EPILOGUE"] = 4
 	}
 	if n.Norm != nil {
 		norm = l.e.weights.vectors[n.Norm.Name]
@@ -151,16 +158,16 @@ func (l *lowering) matMul(n *graph.Node) {
 	}
 	for _, s := range m.shards {
 		first := s.first
-		if n.Epilogue == graph.EpilogueSwiGLU {
+		if n.Epilogue.Paired() {
 			first /= 2
 		}
 		push := push
-		push.Rows, push.YOffset, push.AddOffset = uint32(s.rows), uint32(n.OutCol+first), uint32(n.OutCol+first)
+		push.Rows, push.YOffset, push.AddOffset = uint32(s.rows), uint32(n.OutCol+first), uint32(n.OutCol+s.first)
 		y := y
 		if at := uint64(push.YOffset) * 4; cols == 1 && at%graph.ArenaAlign == 0 && at > 0 {
 			// One column: the slice is a range of its own, and writers of other slices need no barrier.
 			width := uint64(s.rows) * 4
-			if n.Epilogue == graph.EpilogueSwiGLU {
+			if n.Epilogue.Paired() {
 				width /= 2
 			}
 			y.Offset, y.Size, push.YOffset = y.Offset+at, width, 0

@@ -42,6 +42,7 @@ type planKey struct {
 	tail               Tail
 	upload             bool // the step buffer comes from the host; else from the step before
 	history            History
+	adapters           *Adapters // nil: none
 }
 
 // History says what a step does with the histories of its slots (see SetHistory).
@@ -173,9 +174,9 @@ func (e *Executor) record(ctx context.Context, key planKey) (*Plan, error) {
 			rec.Barriers(barriers)
 		}
 	}
-	if key.upload {
-		order([]access{{Range: e.stepRange(), kind: vk.TransferWrite}})
-		rec.Copy(e.stepRange(), whole(e.stepHost))
+	for _, c := range e.hostCopies(key) {
+		order([]access{{Range: c[0], kind: vk.TransferWrite}})
+		rec.Copy(c[0], c[1])
 	}
 	p := &Plan{key: key, graph: l.g, arena: l.arena}
 	for i, d := range l.dispatches {
@@ -225,6 +226,9 @@ func (e *Executor) compiled(key planKey) *graph.Graph {
 		OneRowEach: key.oneRowEach(),
 		FuseNorm:   e.options.FuseNorm && key.rows <= shaders.MaxColumns,
 		SumExperts: key.rows <= shaders.MaxColumns && e.expertsWhole(),
+	}
+	if key.adapters != nil {
+		o.Adapters = key.adapters.set
 	}
 	if g := e.graphs[o]; g != nil {
 		return g

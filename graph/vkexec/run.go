@@ -22,6 +22,9 @@ type Seq struct{ Slot, Rows, Start int }
 type Step struct {
 	IDs  []int32
 	Seqs []Seq
+
+	Adapters *Adapters // act on all sequences of the step; nil: none
+	Scales   []float64 // of the adapters, in their order
 }
 
 // Result is what a step left for the host.
@@ -53,7 +56,7 @@ func (e *Executor) putStep(word int, v uint32) {
 
 // Run computes one step that begins on the host. A history other than NoHistory needs SetHistory first.
 func (e *Executor) Run(ctx context.Context, s Step, tail Tail, h History) (*Result, error) {
-	key := planKey{rows: len(s.IDs), seqs: len(s.Seqs), tail: tail, upload: true, history: h}
+	key := planKey{rows: len(s.IDs), seqs: len(s.Seqs), tail: tail, upload: true, history: h, adapters: s.Adapters}
 	row := 0
 	for i, q := range s.Seqs {
 		if q.Slot < 0 || q.Slot >= e.options.Slots || q.Rows < 1 || q.Start < 0 || q.Start+q.Rows > e.step.MaxBlocks*shaders.PageTokens {
@@ -80,13 +83,20 @@ func (e *Executor) Run(ctx context.Context, s Step, tail Tail, h History) (*Resu
 		e.putStep(e.step.IDsAt()+i, uint32(id))
 	}
 	e.stepHost.Flush(0, e.stepHost.Size())
+	if s.Adapters != nil {
+		if len(s.Scales) != len(s.Adapters.set.List()) {
+			return nil, fmt.Errorf("BUG: vkexec: %d scales for %d adapters", len(s.Scales), len(s.Adapters.set.List()))
+		}
+		s.Adapters.setScales(s.Scales)
+	}
+	e.current = s.Adapters
 	return e.run(ctx, key)
 }
 
 // Next computes the step that follows a decode step with TailGreedy, from what that left on the device: seqs
-// sequences, one row each.
+// sequences, one row each, with that step's adapters.
 func (e *Executor) Next(ctx context.Context, seqs int, h History) (*Result, error) {
-	return e.run(ctx, planKey{rows: seqs, seqs: seqs, widest: 1, tail: TailGreedy, history: h})
+	return e.run(ctx, planKey{rows: seqs, seqs: seqs, widest: 1, tail: TailGreedy, history: h, adapters: e.current})
 }
 
 func (e *Executor) run(ctx context.Context, key planKey) (*Result, error) {

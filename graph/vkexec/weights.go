@@ -160,6 +160,9 @@ func (u *uploader) matrix(ctx context.Context, p *graph.Pack) (*matrix, error) {
 }
 
 func (u *uploader) tensor(w graph.Weight) (quant.Source, error) {
+	if w.Blocks != nil {
+		return u.assemble(w)
+	}
 	t, err := u.source(w.Name)
 	if err != nil {
 		return t, err
