@@ -209,12 +209,12 @@ func checkGreedy(t *testing.T, s *Session, p goldenPrompt, margin float64) {
 	}
 }
 
-// TestGoldens runs every Qwen3 case in every storage type, cache type and chunk size, three times on a warm device:
+// TestGoldens runs every dense case in every storage type, cache type and chunk size, three times on a warm device:
 // caches of plans and pages break on the second run. All cases of a tier share the device, whose pipelines take longer
 // to compile than the cases to run.
 func TestGoldens(t *testing.T) {
 	var cases []golden
-	for _, name := range []string{"qwen3-dense-tied", "qwen3-dense-untied", "qwen3-long", "qwen3-yarn"} {
+	for _, name := range []string{"qwen2-dense-tied", "qwen3-dense-tied", "qwen3-dense-untied", "qwen3-long", "qwen3-yarn"} {
 		cases = append(cases, readGolden(t, name))
 	}
 	for tier := range 2 {

@@ -91,6 +91,18 @@ func (b *Builder) MatMul(x Value, w Weight) Value {
 	return b.add(&Node{Op: OpMatMul, Label: w.Name, In: []ID{x.id}, Pack: packOf(w)}, t, 0)
 }
 
+// AddBias adds w to every row of x, as a linear layer with a bias does behind its product.
+func (b *Builder) AddBias(x Value, w Weight) Value {
+	t, ok := b.tensor(x)
+	if !ok {
+		return x
+	}
+	if w.Rows != 1 || w.Cols != t.Cols {
+		return b.fail("add_bias: bias %s has shape [%d %d], rows have %d columns", w.Name, w.Rows, w.Cols, t.Cols)
+	}
+	return b.add(&Node{Op: OpAddBias, Label: w.Name, In: []ID{x.id}, Bias: &w}, t, x.heads)
+}
+
 // RoPE rotates the heads of x by their token's position (Su et al. 2021, in the half-split form that pairs i with
 // i+headDim/2).
 func (b *Builder) RoPE(x Value) Value {

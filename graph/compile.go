@@ -41,6 +41,7 @@ func Compile(g *Graph, o Options) *Graph {
 		if o.SumExperts {
 			fuseExpertSum(g)
 		}
+		fuseBias(g)
 		fuseResidual(g)
 	}
 	if o.Adapters != nil {

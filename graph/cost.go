@@ -2,7 +2,7 @@ package graph
 
 // Cost is what a node or a graph costs for one token of one sequence, device and cache type aside.
 type Cost struct {
-	WeightBytes int64 // weights read: whole matrices of products, one row of the embedding, norm weights as float32
+	WeightBytes int64 // weights read: whole matrices of products, one row of the embedding, norm weights and biases as float32
 	FLOPs       int64 // of matrix products; a multiply-add counts as two
 	// FLOPsPerContext is added for each token that attention looks at: scores and weighted sum.
 	FLOPsPerContext int64
@@ -24,10 +24,8 @@ func (g *Graph) Cost() Cost {
 }
 
 func (g *Graph) nodeCost(n *Node) (c Cost) {
-	for _, w := range []*Weight{n.Norm, n.QNorm, n.KNorm} {
-		if w != nil {
-			c.WeightBytes += 4 * int64(w.Cols)
-		}
+	for _, w := range n.vectors() {
+		c.WeightBytes += 4 * int64(w.Cols)
 	}
 	switch n.Op {
 	case OpEmbed:

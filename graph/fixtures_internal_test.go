@@ -16,6 +16,7 @@ type qwen struct {
 	experts, used, shared int // of each layer's feed-forward; 0: dense. inner is the width of an expert
 
 	norm  string // "head": queries and keys are normed by head, as in Qwen3; "row": over all heads; "": not
+	bias  string // linear layers whose name contains it have a bias; "": none has
 	mixed string // weights whose name contains it are BF16, the others Q4
 
 	orders string // linear weights have their columns in an order: "input": one for each input; "weight": one for each weight
@@ -76,10 +77,19 @@ func (s qwen) layerWeight(l int, name string, rows, cols int) Weight {
 	return s.weight(fmt.Sprintf("blk.%d.%s.weight", l, name), rows, cols)
 }
 
+// linear is a product with the bias that s gives it.
+func (s qwen) linear(b *Builder, x Value, l int, name string, rows, cols int) Value {
+	y := b.MatMul(x, s.layerWeight(l, name, rows, cols))
+	if s.bias == "" || !strings.Contains(name, s.bias) {
+		return y
+	}
+	return b.AddBias(y, s.weight(fmt.Sprintf("blk.%d.%s.bias", l, name), 1, rows))
+}
+
 func (s qwen) attention(b *Builder, l int, h Value) Value {
 	x := b.RMSNorm(h, s.layerWeight(l, "attn_norm", 1, s.hidden), 1e-6)
 	rotated := func(name string, heads int) Value {
-		y := b.MatMul(x, s.layerWeight(l, name, heads*s.headDim, s.hidden))
+		y := s.linear(b, x, l, name, heads*s.headDim, s.hidden)
 		switch s.norm {
 		case "head":
 			y = b.RMSNorm(y.Heads(heads), s.layerWeight(l, name+"_norm", 1, s.headDim), 1e-6)
@@ -89,9 +99,9 @@ func (s qwen) attention(b *Builder, l int, h Value) Value {
 		return b.RoPE(y.Heads(heads))
 	}
 	q, k := rotated("attn_q", s.heads), rotated("attn_k", s.kvHeads)
-	b.StoreKV(k, b.MatMul(x, s.layerWeight(l, "attn_v", s.kvHeads*s.headDim, s.hidden)), l)
+	b.StoreKV(k, s.linear(b, x, l, "attn_v", s.kvHeads*s.headDim, s.hidden), l)
 	a := b.Attention(q, l, 1/math.Sqrt(float64(s.headDim)))
-	return b.MatMul(a, s.layerWeight(l, "attn_output", s.hidden, s.heads*s.headDim))
+	return s.linear(b, a, l, "attn_output", s.hidden, s.heads*s.headDim)
 }
 
 func (s qwen) feedForward(b *Builder, l int, h Value) Value {
@@ -99,9 +109,9 @@ func (s qwen) feedForward(b *Builder, l int, h Value) Value {
 	if s.experts > 0 {
 		return s.sparse(b, l, x)
 	}
-	gate := b.MatMul(x, s.layerWeight(l, "ffn_gate", s.inner, s.hidden))
-	up := b.MatMul(x, s.layerWeight(l, "ffn_up", s.inner, s.hidden))
-	return b.MatMul(b.SwiGLU(gate, up), s.layerWeight(l, "ffn_down", s.hidden, s.inner))
+	gate := s.linear(b, x, l, "ffn_gate", s.inner, s.hidden)
+	up := s.linear(b, x, l, "ffn_up", s.inner, s.hidden)
+	return s.linear(b, b.SwiGLU(gate, up), l, "ffn_down", s.hidden, s.inner)
 }
 
 // sparse is a feed-forward of experts, with one that all tokens share where shared is its width.
@@ -235,7 +245,7 @@ func fits(g *Graph, n *Node) error {
 					cols = n.Pack.Rows()
 				}
 			}
-		case OpRMSNorm, OpAdd, OpSwiGLU, OpGather:
+		case OpRMSNorm, OpAdd, OpAddBias, OpSwiGLU, OpGather:
 			rows, cols = g.Tensor(n.Out).Rows, g.Tensor(n.Out).Cols
 		case OpRoPEKV:
 			cols = (n.Heads + 2*g.KV.Heads) * g.KV.HeadDim
@@ -250,6 +260,9 @@ func fits(g *Graph, n *Node) error {
 	}
 	if n.Op == OpMatMul && (len(n.In) == 2) != (n.Epilogue == EpilogueAdd || n.Epilogue == EpilogueAddSwiGLU) {
 		return fmt.Errorf("%d inputs", len(n.In))
+	}
+	if biased := n.Op == OpAddBias || n.Op == OpMatMul && n.Epilogue == EpilogueBias; biased != (n.Bias != nil) || biased && n.Bias.Cols != n.width(g) {
+		return fmt.Errorf("bias %+v for %d columns", n.Bias, n.width(g))
 	}
 	return nil
 }

@@ -83,12 +83,13 @@ type Op uint8
 const (
 	OpEmbed        Op = iota // In: none (token ids). Pack: the embedding.
 	OpRMSNorm                // In: x. Norm, Eps; with Heads > 0 each head is a row of its own.
-	OpMatMul                 // In: x [, addend]. Pack; after fusion: Epilogue, Norm, OutCol.
+	OpMatMul                 // In: x [, addend]. Pack; after fusion: Epilogue, Bias, Norm, OutCol.
 	OpRoPE                   // In: x. Heads.
 	OpStoreKV                // In: k, v. Layer. No output.
 	OpAttention              // In: q. Layer, Heads, Scale.
 	OpSwiGLU                 // In: gate, up: silu(gate)·up.
 	OpAdd                    // In: a, b.
+	OpAddBias                // In: x. Bias: one row, added to each of x.
 	OpLastRows               // In: x. One row per sequence: that of its last token.
 	OpGather                 // In: x. Order: column j of the output is column Order[j] of x.
 	OpRoute                  // In: router logits. Used, Renormalise: the chosen ids and their weights.
@@ -100,7 +101,7 @@ const (
 )
 
 var opNames = [...]string{
-	"embed", "rms_norm", "matmul", "rope", "store_kv", "attention", "swiglu", "add", "last_rows",
+	"embed", "rms_norm", "matmul", "rope", "store_kv", "attention", "swiglu", "add", "add_bias", "last_rows",
 	"gather", "route", "expert_matmul", "combine", "gate", "rope_kv", "expert_sum",
 }
 
@@ -111,16 +112,18 @@ type Epilogue uint8
 
 // EpilogueAdd adds the node's second input, EpilogueSwiGLU combines interleaved gate and up rows. EpilogueScale multiplies
 // each column by the factor that the node's Ranks give it, EpilogueAddSwiGLU adds the second input and then combines.
+// EpilogueBias adds the node's Bias, the same row for every token.
 const (
 	EpilogueNone Epilogue = iota
 	EpilogueAdd
 	EpilogueSwiGLU
 	EpilogueScale
 	EpilogueAddSwiGLU
+	EpilogueBias
 )
 
 func (e Epilogue) String() string {
-	return [...]string{"", "+add", "+swiglu", "+scale", "+add_swiglu"}[e]
+	return [...]string{"", "+add", "+swiglu", "+scale", "+add_swiglu", "+bias"}[e]
 }
 
 // Paired reports an epilogue that makes one column of two rows of the weight.
@@ -137,6 +140,8 @@ type Node struct {
 	Epilogue Epilogue
 	Ranks    []Ranks // EpilogueScale
 	OutCol   int     // first column of Out that this node writes; a tensor may be written in slices
+
+	Bias *Weight // OpAddBias, EpilogueBias; as long as the pack has rows
 
 	Norm  *Weight // OpRMSNorm; OpMatMul: x is normed as it is read
 	QNorm *Weight // OpRoPEKV; nil: no norm
@@ -191,16 +196,27 @@ func (g *Graph) Packs() []*Pack {
 	return packs
 }
 
-// Vectors lists the norm weights that the graph reads, each once, in order of first use.
+// Vectors lists the norm weights and biases that the graph reads, each once, in order of first use.
 func (g *Graph) Vectors() []*Weight {
 	var vectors []*Weight
 	seen := map[string]bool{}
 	for _, n := range g.Nodes {
-		for _, w := range []*Weight{n.Norm, n.QNorm, n.KNorm} {
-			if w != nil && !seen[w.Name] {
+		for _, w := range n.vectors() {
+			if !seen[w.Name] {
 				seen[w.Name] = true
 				vectors = append(vectors, w)
 			}
+		}
+	}
+	return vectors
+}
+
+// vectors are the weights of one row that the node reads.
+func (n *Node) vectors() []*Weight {
+	var vectors []*Weight
+	for _, w := range []*Weight{n.Norm, n.QNorm, n.KNorm, n.Bias} {
+		if w != nil {
+			vectors = append(vectors, w)
 		}
 	}
 	return vectors

@@ -10,7 +10,8 @@ import (
 //	q = rope(norm(x·Wq)), k = rope(norm(x·Wk)), v = x·Wv, store_kv(k, v), attention(q)
 //
 // into one product with the stacked rows of Wq, Wk and Wv and one node that norms, rotates and stores. Where the
-// three weights differ in layout they stay three products that write slices of the same tensor.
+// three weights differ in layout they stay three products that write slices of the same tensor. Each product may have a
+// bias; stacked, the biases lie one behind the other, with zeros where a product has none.
 func fuseRoPEKV(g *Graph) {
 	for {
 		m, ok := findQKV(g)
@@ -20,7 +21,7 @@ func fuseRoPEKV(g *Graph) {
 		d, kv := g.KV.HeadDim, g.KV.Heads
 		label := strings.TrimSuffix(m.q.mul.Label, "attn_q.weight")
 		qkv := g.newValue(Tensor{Name: label + "qkv", Rows: PerToken, Cols: (m.attention.Heads + 2*kv) * d})
-		muls := stack(g, label+"attn_qkv", qkv, m.q.mul, m.k.mul, m.v)
+		muls := stack(g, label+"attn_qkv", qkv, m.q.linear, m.k.linear, m.v)
 		q := g.newValue(Tensor{Name: label + "q", Rows: PerToken, Cols: m.attention.Heads * d})
 		fused := &Node{
 			Op: OpRoPEKV, Label: label + "rope_kv", In: []ID{qkv}, Out: q, Layer: m.store.Layer, Heads: m.attention.Heads,
@@ -28,12 +29,9 @@ func fuseRoPEKV(g *Graph) {
 		}
 		g.insertBefore(m.store, append(muls, fused)...)
 		m.attention.In[0] = q
-		dead := map[*Node]bool{m.store: true, m.v: true}
-		for _, r := range []rotated{m.q, m.k} {
-			dead[r.rope], dead[r.mul] = true, true
-			if r.norm != nil {
-				dead[r.norm] = true
-			}
+		dead := map[*Node]bool{m.store: true}
+		for _, n := range []*Node{m.q.rope, m.q.norm, m.q.bias, m.q.mul, m.k.rope, m.k.norm, m.k.bias, m.k.mul, m.v.bias, m.v.mul} {
+			dead[n] = true
 		}
 		g.remove(dead)
 	}
@@ -44,8 +42,11 @@ func fuseRoPEKV(g *Graph) {
 	}
 }
 
-// rotated is one branch rope(norm?(matmul)).
-type rotated struct{ rope, norm, mul *Node }
+// rotated is one branch rope(norm?(linear)).
+type rotated struct {
+	rope, norm *Node
+	linear
+}
 
 func (r rotated) weight() *Weight {
 	if r.norm == nil {
@@ -64,7 +65,7 @@ func (r rotated) eps() float64 {
 type qkvMatch struct {
 	store, attention *Node
 	q, k             rotated
-	v                *Node
+	v                linear
 }
 
 // findQKV finds the first block that fuseRoPEKV can replace.
@@ -77,6 +78,13 @@ func findQKV(g *Graph) (qkvMatch, bool) {
 		return nil
 	}
 	source := func(mul *Node) ID { return ungathered(producer, mul.In[0]) }
+	layer := func(id ID) (l linear) {
+		if l.bias = single(id, OpAddBias); l.bias != nil {
+			id = l.bias.In[0]
+		}
+		l.mul = single(id, OpMatMul)
+		return l
+	}
 	branch := func(id ID) (r rotated, ok bool) {
 		if r.rope = single(id, OpRoPE); r.rope == nil {
 			return r, false
@@ -88,7 +96,7 @@ func findQKV(g *Graph) (qkvMatch, bool) {
 			}
 			in = r.norm.In[0]
 		}
-		r.mul = single(in, OpMatMul)
+		r.linear = layer(in)
 		return r, r.mul != nil
 	}
 	for _, n := range g.Nodes {
@@ -99,11 +107,11 @@ func findQKV(g *Graph) (qkvMatch, bool) {
 			if a.Op != OpAttention || a.Layer != n.Layer {
 				continue
 			}
-			m := qkvMatch{store: n, attention: a, v: single(n.In[1], OpMatMul)}
+			m := qkvMatch{store: n, attention: a, v: layer(n.In[1])}
 			var okQ, okK bool
 			m.q, okQ = branch(a.In[0])
 			m.k, okK = branch(n.In[0])
-			if okQ && okK && m.v != nil && source(m.q.mul) == source(m.k.mul) && source(m.q.mul) == source(m.v) &&
+			if okQ && okK && m.v.mul != nil && source(m.q.mul) == source(m.k.mul) && source(m.q.mul) == source(m.v.mul) &&
 				(m.q.norm == nil) == (m.k.norm == nil) && m.q.eps() == m.k.eps() {
 				return m, true
 			}
@@ -113,15 +121,17 @@ func findQKV(g *Graph) (qkvMatch, bool) {
 }
 
 // stack returns products that together write out: one, if inputs and layouts of all weights agree, else one each.
-func stack(g *Graph, name string, out ID, muls ...*Node) []*Node {
+func stack(g *Graph, name string, out ID, layers ...linear) []*Node {
 	one := &Pack{Name: name}
-	for _, m := range muls {
-		one.Parts = append(one.Parts, m.Pack.Parts...)
+	for _, l := range layers {
+		one.Parts = append(one.Parts, l.mul.Pack.Parts...)
 	}
-	sameInput := !slices.ContainsFunc(muls, func(m *Node) bool { return m.In[0] != muls[0].In[0] })
+	sameInput := !slices.ContainsFunc(layers, func(l linear) bool { return l.mul.In[0] != layers[0].mul.In[0] })
 	switch {
 	case sameInput && sameLayout(one.Parts):
-		return []*Node{{Op: OpMatMul, Label: name, In: muls[0].In, Out: out, Pack: one}}
+		n := &Node{Op: OpMatMul, Label: name, In: layers[0].mul.In, Out: out, Pack: one}
+		n.addBias(stackBiases(name+".bias", layers))
+		return []*Node{n}
 	case sameInput:
 		g.note("%s: %s differ in type: one product each", name, partNames(one.Parts))
 	default:
@@ -129,9 +139,13 @@ func stack(g *Graph, name string, out ID, muls ...*Node) []*Node {
 	}
 	var nodes []*Node
 	col := 0
-	for _, m := range muls {
-		nodes = append(nodes, &Node{Op: OpMatMul, Label: m.Label, In: m.In, Out: out, OutCol: col, Pack: m.Pack})
-		col += m.Pack.Rows()
+	for _, l := range layers {
+		n := &Node{Op: OpMatMul, Label: l.mul.Label, In: l.mul.In, Out: out, OutCol: col, Pack: l.mul.Pack}
+		if l.bias != nil {
+			n.addBias(l.bias.Bias)
+		}
+		nodes = append(nodes, n)
+		col += n.Pack.Rows()
 	}
 	return nodes
 }
@@ -145,6 +159,10 @@ func fuseSwiGLU(g *Graph) {
 			continue
 		}
 		gate, up := producer[n.In[0]], producer[n.In[1]]
+		if gate != nil && up != nil && (gate.Op == OpAddBias || up.Op == OpAddBias) {
+			g.note("%s: gate or up has a bias, which comes between product and swiglu: they stay apart", n.Label)
+			continue
+		}
 		if gate == nil || up == nil || gate.Op != OpMatMul || up.Op != OpMatMul || uses[gate.Out] != 1 || uses[up.Out] != 1 {
 			continue
 		}
@@ -178,7 +196,8 @@ func gateUpLabel(gate string) string {
 	return gate + "ffn_gate_up"
 }
 
-// fuseResidual lets a product, the sum of experts or a gated value add the residual stream as it is stored.
+// fuseResidual lets a product, the sum of experts or a gated value add the residual stream as it is stored. A product
+// that adds its bias already has no second sum: the residual stream is then added by a node of its own.
 func fuseResidual(g *Graph) {
 	producer, uses := g.producer(), g.uses()
 	dead := map[*Node]bool{}
@@ -198,6 +217,9 @@ func fuseResidual(g *Graph) {
 				sum.In, sum.Out = append(append([]ID(nil), m.In...), residual), n.Out
 				*n = sum
 				break
+			}
+			if m.Epilogue == EpilogueBias {
+				g.note("%s: %s adds its bias and takes no other sum", n.Label, m.Label)
 			}
 			if m.Op != OpMatMul || m.Epilogue != EpilogueNone {
 				continue

@@ -24,7 +24,7 @@ func selectOutput(g *Graph, o Options) {
 // rowWise reports whether each row of the node's output depends on the same row of its inputs alone.
 func rowWise(n *Node) bool {
 	switch n.Op {
-	case OpRMSNorm, OpMatMul, OpSwiGLU, OpAdd, OpGather, OpRoute, OpExpertMatMul, OpExpertSum, OpCombine, OpGate:
+	case OpRMSNorm, OpMatMul, OpSwiGLU, OpAdd, OpAddBias, OpGather, OpRoute, OpExpertMatMul, OpExpertSum, OpCombine, OpGate:
 		return true
 	}
 	return false

@@ -42,6 +42,11 @@ func TestPasses(t *testing.T) {
 		s.orders = orders
 		return s
 	}
+	biased := func(name, other string) qwen {
+		s := tiny
+		s.norm, s.bias, s.mixed = "", name, other
+		return s
+	}
 	sel := func(o Options) func(*Graph) { return func(g *Graph) { selectOutput(g, o) } }
 	compile := func(o Options) func(*Graph) { return func(g *Graph) { *g = *Compile(g, o) } }
 	for _, c := range []struct {
@@ -53,12 +58,22 @@ func TestPasses(t *testing.T) {
 		{"fuse_rope_kv_plain", "Without norms of queries and keys, as in Qwen2.", normed("").build(t), fuseRoPEKV},
 		{"fuse_rope_kv_mixed", "attn_v is of another type: three products write slices of one tensor.", mixed("attn_v").build(t), fuseRoPEKV},
 		{"fuse_rope_kv_row_norm", "Norms over all heads at once are another function: nothing may be fused.", normed("row").build(t), fuseRoPEKV},
+		{"fuse_rope_kv_bias", "The biases are stacked like the weights, as in Qwen2.", biased("attn", "").build(t), fuseRoPEKV},
+		{"fuse_rope_kv_bias_some", "Only the values have a bias: it is stacked with zeros.", biased("attn_v", "").build(t), fuseRoPEKV},
+		{"fuse_rope_kv_bias_mixed", "Three products, each with a bias of its own.", biased("attn", "attn_k").build(t), fuseRoPEKV},
 		{"fuse_swiglu", "One product of gate and up rows in turn.", tiny.build(t), fuseSwiGLU},
 		{"fuse_swiglu_mixed", "ffn_up is of another type: swiglu stays apart.", mixed("ffn_up").build(t), fuseSwiGLU},
 		{"fuse_swiglu_shared", "The gate is read elsewhere: nothing may be fused.", fragment(t, func(b *Builder, x Value) Value {
 			gate := square(b, x, "gate")
 			return head(b, b.Add(gate, b.SwiGLU(gate, square(b, x, "up"))))
 		}), fuseSwiGLU},
+		{"fuse_swiglu_bias", "A bias comes between product and swiglu: they stay apart.", biased("ffn_up", "").build(t), fuseSwiGLU},
+		{"fuse_bias", "Products add their biases.", biased("a", "").build(t), fuseBias},
+		{"fuse_bias_shared", "The product is read without its bias too: they stay apart.", fragment(t, func(b *Builder, x Value) Value {
+			y := square(b, x, "y")
+			return head(b, b.Add(b.AddBias(y, tiny.weight("y.bias", 1, tiny.hidden)), y))
+		}), fuseBias},
+		{"fuse_residual_bias", "A product has one addend: its bias, not the residual stream.", biased("attn_output", "").build(t), func(g *Graph) { fuseBias(g); fuseResidual(g) }},
 		{"fuse_experts", "Gate and up of each expert become one product; the shared expert stays for fuseSwiGLU.", sparse.build(t), fuseExperts},
 		{"fuse_experts_mixed", "ffn_up is of another type: swiglu stays apart.", sparseMixed.build(t), fuseExperts},
 		{"fuse_expert_sum", "The last product of the experts sums what it computes.", sparse.build(t), fuseExpertSum},
@@ -101,6 +116,9 @@ func TestPasses(t *testing.T) {
 		{"compile_prefill", "All but the last chunk of a prompt.", tiny.build(t), compile(Options{Output: CacheOnly})},
 		{"compile_last", "The last chunk of a prompt.", tiny.build(t), compile(Options{Output: LastLogits})},
 		{"compile_decode", "One token of each sequence.", tiny.build(t), compile(Options{Output: LastLogits, OneRowEach: true, FuseNorm: true})},
+		{"compile_decode_bias", "All linear layers have a bias.", biased("_", "").build(t), compile(Options{Output: LastLogits, OneRowEach: true, FuseNorm: true})},
+		{"compile_last_bias", "The choice of the last rows moves in front of biased products.", biased("_", "").build(t), compile(Options{Output: LastLogits})},
+		{"adapters_bias", "A biased product keeps its bias beside the adapters' products.", fused(biased("attn", "").build(t)), adapted},
 		{"adapters_plain", "Two adapters, of which both change the values: their A's are stacked, their B's lie side by side.", tiny.build(t), adapted},
 		{"adapters_fused", "Fused products stay fused; swiglu follows the adapters' sum.", fused(tiny.build(t)), adapted},
 		{"adapters_mixed", "Three products write slices of one tensor: one pair of small products serves them.", fused(mixed("attn_v").build(t)), adapted},
@@ -185,6 +203,7 @@ func adapted(g *Graph) { addAdapters(g, someAdapters()) }
 func fused(g *Graph) *Graph {
 	fuseRoPEKV(g)
 	fuseSwiGLU(g)
+	fuseBias(g)
 	fuseResidual(g)
 	return g
 }

@@ -43,8 +43,8 @@ func (a *Annotations) counts(i int) (Counts, bool) {
 //	nodes           [{op, label, in: [id], [out], [layer], [heads], [scale], [eps], [out_col], [used]: experts per row,
 //	                  [renormalise],
 //	                  [weight: {name, rows, cols, layout, bytes, parts: [name], [interleave], [experts]}],
-//	                  [norm], [q_norm], [k_norm]: names of norm weights,
-//	                  [epilogue: "add"|"swiglu"|"scale"|"add_swiglu"], cost, [dispatches], [barriers]}]
+//	                  [norm], [q_norm], [k_norm], [bias]: names of vectors,
+//	                  [epilogue: "add"|"swiglu"|"scale"|"add_swiglu"|"bias"], cost, [dispatches], [barriers]}]
 //	cost            {weight_bytes, flops, flops_per_context_token}: per token, as in Cost; nodes have the same
 //	[context]       tokens that attention looks at
 //	[flops_at_context]  FLOPs per token with that context
@@ -146,7 +146,7 @@ func (n *Node) details() []string {
 			add("%d weights %s", len(p.Parts), order)
 		}
 	}
-	for _, w := range n.norms() {
+	for _, w := range n.vectorUses() {
 		if w.weight.Name != n.Label {
 			add("%s %s", w.role, w.weight.Name)
 		}
@@ -175,15 +175,15 @@ func (n *Node) details() []string {
 // usesCache reports whether the node reads or writes the KV cache of its layer.
 func (n *Node) usesCache() bool { return n.Op == OpStoreKV || n.Op == OpAttention || n.Op == OpRoPEKV }
 
-type normUse struct {
+type vectorUse struct {
 	role   string
 	weight *Weight
 }
 
-// norms lists the norm weights that the node reads.
-func (n *Node) norms() []normUse {
-	var uses []normUse
-	for _, u := range []normUse{{"norm", n.Norm}, {"q_norm", n.QNorm}, {"k_norm", n.KNorm}} {
+// vectorUses lists the norm weights and biases that the node reads.
+func (n *Node) vectorUses() []vectorUse {
+	var uses []vectorUse
+	for _, u := range []vectorUse{{"norm", n.Norm}, {"q_norm", n.QNorm}, {"k_norm", n.KNorm}, {"bias", n.Bias}} {
 		if u.weight != nil {
 			uses = append(uses, u)
 		}

@@ -47,6 +47,7 @@ type jsonNode struct {
 	Norm       string      `json:"norm,omitempty"`
 	QNorm      string      `json:"q_norm,omitempty"`
 	KNorm      string      `json:"k_norm,omitempty"`
+	Bias       string      `json:"bias,omitempty"`
 	Epilogue   string      `json:"epilogue,omitempty"`
 	Used       int         `json:"used,omitempty"`
 	Renormal   bool        `json:"renormalise,omitempty"`
@@ -121,7 +122,7 @@ func (g *Graph) jsonNode(n *Node) jsonNode {
 	if n.Epilogue != EpilogueNone {
 		node.Epilogue = n.Epilogue.String()[1:] // without the plus
 	}
-	for _, w := range n.norms() {
+	for _, w := range n.vectorUses() {
 		switch w.role {
 		case "norm":
 			node.Norm = w.weight.Name
@@ -129,6 +130,8 @@ func (g *Graph) jsonNode(n *Node) jsonNode {
 			node.QNorm = w.weight.Name
 		case "k_norm":
 			node.KNorm = w.weight.Name
+		case "bias":
+			node.Bias = w.weight.Name
 		}
 	}
 	if p := n.Pack; p != nil {

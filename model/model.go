@@ -3,6 +3,9 @@ package model
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/qwenvk/qwenvk/graph"
 	"github.com/qwenvk/qwenvk/loader"
@@ -36,6 +39,7 @@ type Model struct {
 
 // builders maps the architecture names of config.json and GGUF to the functions that declare them.
 var builders = map[string]func(*context) (*graph.Graph, error){
+	"qwen2":    qwen2,
 	"qwen3":    qwen3,
 	"qwen3moe": qwen3moe,
 }
@@ -44,7 +48,8 @@ var builders = map[string]func(*context) (*graph.Graph, error){
 func New(c *loader.Checkpoint, o Options) (*Model, error) {
 	build, ok := builders[c.Architecture()]
 	if !ok {
-		return nil, fmt.Errorf("%s: architecture %q is not one this version computes (it knows qwen3): %w", c.Name(), c.Architecture(), ErrUnsupported)
+		return nil, fmt.Errorf("%s: architecture %q is not one this version computes (it knows %s): %w",
+			c.Name(), c.Architecture(), strings.Join(slices.Sorted(maps.Keys(builders)), ", "), ErrUnsupported)
 	}
 	if err := o.Quantise.Check(); err != nil {
 		return nil, err
@@ -106,13 +111,6 @@ func (c *context) weight(name string, rows, cols int) graph.Weight {
 // table asks for the embedding or the output head [rows, cols].
 func (c *context) table(name string, rows, cols int) graph.Weight {
 	return c.find(name, rows, cols, false)
-}
-
-// vector asks for a norm weight of n elements.
-func (c *context) vector(name string, n int) graph.Weight {
-	w := c.find(name, 1, n, false)
-	w.Layout = quant.LayoutOf(quant.F32)
-	return w
 }
 
 func (c *context) find(name string, rows, cols int, linear bool) graph.Weight {

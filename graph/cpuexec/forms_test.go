@@ -17,6 +17,7 @@ import (
 type small struct {
 	layers, heads, kvHeads int
 	qkNorm                 bool
+	bias                   string // linear layers whose name contains it have a bias; "": none has
 	mixed                  string // weights whose name contains it are stored in another layout than the rest
 	experts                int    // of each layer's feed-forward, of which 3 are used beside one for all tokens; 0: dense
 	orders                 string // linear weights have their columns in an order: "input": one for each input; "weight": one for each weight
@@ -27,7 +28,8 @@ const (
 )
 
 func (s small) String() string {
-	return fmt.Sprintf("%d layers, %d/%d heads, norm %t, mixed %q, %d experts, orders %q", s.layers, s.heads, s.kvHeads, s.qkNorm, s.mixed, s.experts, s.orders)
+	return fmt.Sprintf("%d layers, %d/%d heads, norm %t, bias %q, mixed %q, %d experts, orders %q",
+		s.layers, s.heads, s.kvHeads, s.qkNorm, s.bias, s.mixed, s.experts, s.orders)
 }
 
 func (s small) weight(name string, rows, cols int) graph.Weight {
@@ -60,6 +62,13 @@ func (s small) build(t testing.TB) *graph.Graph {
 	for l := range s.layers {
 		pre := fmt.Sprintf("blk.%d.", l)
 		w := func(name string, rows, cols int) graph.Weight { return s.weight(pre+name+".weight", rows, cols) }
+		linear := func(x graph.Value, name string, rows, cols int) graph.Value {
+			y := b.MatMul(x, w(name, rows, cols))
+			if s.bias == "" || !strings.Contains(name, s.bias) {
+				return y
+			}
+			return b.AddBias(y, s.weight(pre+name+".bias", 1, rows))
+		}
 		head := func(x graph.Value, n int, norm string) graph.Value {
 			x = x.Heads(n)
 			if s.qkNorm {
@@ -69,18 +78,18 @@ func (s small) build(t testing.TB) *graph.Graph {
 		}
 		b.Layer(fmt.Sprintf("blk.%d", l))
 		x := b.RMSNorm(h, w("attn_norm", 1, smallHidden), eps)
-		q := head(b.MatMul(x, w("attn_q", s.heads*smallHeadDim, smallHidden)), s.heads, "attn_q_norm")
-		k := head(b.MatMul(x, w("attn_k", s.kvHeads*smallHeadDim, smallHidden)), s.kvHeads, "attn_k_norm")
-		b.StoreKV(k, b.MatMul(x, w("attn_v", s.kvHeads*smallHeadDim, smallHidden)), l)
+		q := head(linear(x, "attn_q", s.heads*smallHeadDim, smallHidden), s.heads, "attn_q_norm")
+		k := head(linear(x, "attn_k", s.kvHeads*smallHeadDim, smallHidden), s.kvHeads, "attn_k_norm")
+		b.StoreKV(k, linear(x, "attn_v", s.kvHeads*smallHeadDim, smallHidden), l)
 		a := b.Attention(q, l, 1/math.Sqrt(smallHeadDim))
-		h = b.Add(h, b.MatMul(a, w("attn_output", smallHidden, s.heads*smallHeadDim)))
+		h = b.Add(h, linear(a, "attn_output", smallHidden, s.heads*smallHeadDim))
 		x = b.RMSNorm(h, w("ffn_norm", 1, smallHidden), eps)
 		if s.experts > 0 {
 			h = s.sparse(b, h, x, w)
 			continue
 		}
-		f := b.SwiGLU(b.MatMul(x, w("ffn_gate", smallInner, smallHidden)), b.MatMul(x, w("ffn_up", smallInner, smallHidden)))
-		h = b.Add(h, b.MatMul(f, w("ffn_down", smallHidden, smallInner)))
+		f := b.SwiGLU(linear(x, "ffn_gate", smallInner, smallHidden), linear(x, "ffn_up", smallInner, smallHidden))
+		h = b.Add(h, linear(f, "ffn_down", smallHidden, smallInner))
 	}
 	h = b.RMSNorm(b.LastRows(h), s.weight("output_norm", 1, smallHidden), eps)
 	g, err := b.Build(b.MatMul(h, embedding))
@@ -136,6 +145,10 @@ var smalls = []small{
 	{layers: 1, heads: 2, kvHeads: 1, experts: 3, mixed: "ffn_up"}, // all experts are used, none can be interleaved
 	{layers: 2, heads: 4, kvHeads: 2, qkNorm: true, orders: "input"},
 	{layers: 2, heads: 2, kvHeads: 1, qkNorm: true, orders: "weight"}, // neither can be joined
+	{layers: 2, heads: 6, kvHeads: 2, bias: "attn"},
+	{layers: 1, heads: 3, kvHeads: 1, bias: "attn_v", mixed: "attn_q"}, // three products, one biased
+	{layers: 1, heads: 2, kvHeads: 1, qkNorm: true, bias: "_"},         // all are biased
+	{layers: 1, heads: 2, kvHeads: 1, bias: "ffn_up"},                  // no fusion with swiglu
 }
 
 // forms lists every combination of Options.

@@ -34,6 +34,8 @@ func (r *run) node(n *graph.Node) error {
 		out = zip(in[0], in[1], swiGLU)
 	case graph.OpAdd:
 		out = zip(in[0], in[1], func(a, b float64) float64 { return a + b })
+	case graph.OpAddBias:
+		out, err = r.addBias(in[0], n.Bias)
 	case graph.OpLastRows:
 		out = newMatrix(len(r.last), in[0].Cols)
 		for i, row := range r.last {
@@ -133,6 +135,10 @@ func (r *run) matMul(n *graph.Node, in []*Matrix) error {
 		for i := range y.Data {
 			y.Data[i] *= factors[i%y.Cols]
 		}
+	case graph.EpilogueBias:
+		if y, err = r.addBias(y, n.Bias); err != nil {
+			return err
+		}
 	case graph.EpilogueAddSwiGLU:
 		y = zip(y, in[1], func(a, b float64) float64 { return a + b })
 	}
@@ -153,6 +159,19 @@ func (r *run) matMul(n *graph.Node, in []*Matrix) error {
 		}
 	}
 	return nil
+}
+
+// addBias: y = x + b, the same b for every row.
+func (r *run) addBias(x *Matrix, bias *graph.Weight) (*Matrix, error) {
+	b, err := r.weight(bias)
+	if err != nil {
+		return nil, err
+	}
+	y := newMatrix(x.Rows, x.Cols)
+	for i := range y.Data {
+		y.Data[i] = x.Data[i] + float64(b[i%x.Cols])
+	}
+	return y, nil
 }
 
 // factors are what EpilogueScale multiplies the columns by: nothing of a padding column is left.

@@ -68,7 +68,14 @@ func drawGraph(t *rapid.T) *graph.Graph {
 		if oneIn(6, "other input") {
 			x = pick()
 		}
-		return b.MatMul(x, weight(rows, width))
+		x = b.MatMul(x, weight(rows, width))
+		if oneIn(3, "bias") {
+			if rows == width && oneIn(4, "keep unbiased") {
+				values = append(values, x)
+			}
+			x = b.AddBias(x, weight(1, rows))
+		}
+		return x
 	}
 	rotated := func(x graph.Value, heads int, normed bool) graph.Value {
 		x = product(x, heads*headDim)

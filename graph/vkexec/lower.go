@@ -37,6 +37,8 @@ func (l *lowering) lower(n *graph.Node) {
 		l.pair("swiglu", n)
 	case graph.OpAdd:
 		l.pair("add", n)
+	case graph.OpAddBias:
+		l.addBias(n)
 	case graph.OpLastRows:
 		l.lastRows(n)
 	case graph.OpRoute:
@@ -141,6 +143,9 @@ func (l *lowering) matMul(n *graph.Node) {
 		addend = l.value(n.In[1])
 		push.AddStride = uint32(out)
 		set["EPILOGUE"] = 1
+	case graph.EpilogueBias: // one row for all columns: AddStride stays 0
+		addend = l.e.weights.vectors[n.Bias.Name]
+		set["EPILOGUE"] = 1
 	case graph.EpilogueSwiGLU:
 		set["EPILOGUE"] = 2
 	case graph.EpilogueScale:
@@ -163,6 +168,9 @@ func (l *lowering) matMul(n *graph.Node) {
 		}
 		push := push
 		push.Rows, push.YOffset, push.AddOffset = uint32(s.rows), uint32(n.OutCol+first), uint32(n.OutCol+s.first)
+		if n.Epilogue == graph.EpilogueBias { // begins with the pack, wherever that writes
+			push.AddOffset = uint32(first)
+		}
 		y := y
 		if at := uint64(push.YOffset) * 4; cols == 1 && at%graph.ArenaAlign == 0 && at > 0 {
 			// One column: the slice is a range of its own, and writers of other slices need no barrier.
@@ -256,6 +264,14 @@ func (l *lowering) pair(name string, n *graph.Node) {
 	l.add(n, kernel{name: name, rows: int(push.Rows), k: int(cols), n: 1}, push, func(c constants) [3]uint32 {
 		return [3]uint32{ceilDiv(cols, c.get("LOCAL_SIZE")), push.Rows, 1}
 	}, reads(l.value(n.In[0])), reads(l.value(n.In[1])), writes(l.value(n.Out)))
+}
+
+func (l *lowering) addBias(n *graph.Node) {
+	cols := uint32(l.g.Tensor(n.Out).Cols)
+	push := shaders.PairPush{Rows: uint32(l.rows(n.Out)), Cols: cols, AStride: cols, YStride: cols} // b is one row
+	l.add(n, kernel{name: "add", rows: int(push.Rows), k: int(cols), n: 1}, push, func(c constants) [3]uint32 {
+		return [3]uint32{ceilDiv(cols, c.get("LOCAL_SIZE")), push.Rows, 1}
+	}, reads(l.value(n.In[0])), reads(l.e.weights.vectors[n.Bias.Name]), writes(l.value(n.Out)))
 }
 
 func (l *lowering) lastRows(n *graph.Node) {

@@ -1,6 +1,7 @@
 package vkexec
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -177,10 +178,13 @@ func TestOracleRealWeights(t *testing.T) {
 type shape struct {
 	vocab, hidden, layers, heads, kvHeads, headDim, ffn int
 	tied                                                bool
+
+	arch string // model_type; "": qwen3
+	bias string // modules whose name contains it have a bias; "": none has
 }
 
 func (s shape) String() string {
-	return fmt.Sprintf("v%d-h%d-l%d-%dx%dx%d-f%d-tied=%v", s.vocab, s.hidden, s.layers, s.heads, s.kvHeads, s.headDim, s.ffn, s.tied)
+	return fmt.Sprintf("%sv%d-h%d-l%d-%dx%dx%d-f%d-tied=%v%s", s.arch, s.vocab, s.hidden, s.layers, s.heads, s.kvHeads, s.headDim, s.ffn, s.tied, s.bias)
 }
 
 // TestOracleShapes runs shapes that no published model has, and ratios of heads that some have.
@@ -260,7 +264,7 @@ func realisticModel(t *testing.T) string {
 	})
 }
 
-// writeModel writes a Qwen3 folder in BF16; fill makes each tensor from a random source that is the same every time.
+// writeModel writes a Qwen2 or Qwen3 folder in BF16; fill makes each tensor from a random source that is the same every time.
 func writeModel(t *testing.T, s shape, fill func(rng *rand.Rand, name string, x []float32)) string {
 	t.Helper()
 	shapes := map[string][]int{"model.embed_tokens.weight": {s.vocab, s.hidden}, "model.norm.weight": {s.hidden}}
@@ -276,7 +280,13 @@ func writeModel(t *testing.T, s shape, fill func(rng *rand.Rand, name string, x 
 			"self_attn.o_proj": {s.hidden, q},
 			"mlp.gate_proj":    {s.ffn, s.hidden}, "mlp.up_proj": {s.ffn, s.hidden}, "mlp.down_proj": {s.hidden, s.ffn},
 		} {
+			if s.arch == "qwen2" && (strings.HasSuffix(name, "q_norm") || strings.HasSuffix(name, "k_norm")) {
+				continue
+			}
 			shapes[fmt.Sprintf("model.layers.%d.%s.weight", l, name)] = sizes
+			if s.bias != "" && strings.Contains(name, s.bias) && len(sizes) == 2 {
+				shapes[fmt.Sprintf("model.layers.%d.%s.bias", l, name)] = sizes[:1]
+			}
 		}
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -292,11 +302,12 @@ func writeModel(t *testing.T, s shape, fill func(rng *rand.Rand, name string, x 
 	}
 	dir := t.TempDir()
 	writeSafetensors(t, filepath.Join(dir, "model.safetensors"), tensors)
+	arch := cmp.Or(s.arch, "qwen3")
 	config, err := json.Marshal(map[string]any{
-		"architectures": []string{"Qwen3ForCausalLM"}, "model_type": "qwen3", "vocab_size": s.vocab, "hidden_size": s.hidden,
+		"architectures": []string{map[string]string{"qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}[arch]}, "model_type": arch, "vocab_size": s.vocab, "hidden_size": s.hidden,
 		"intermediate_size": s.ffn, "num_hidden_layers": s.layers, "num_attention_heads": s.heads, "num_key_value_heads": s.kvHeads,
 		"head_dim": s.headDim, "max_position_embeddings": 512, "rms_norm_eps": 1e-6, "rope_theta": 1e6,
-		"tie_word_embeddings": s.tied, "torch_dtype": "bfloat16", "attention_bias": false,
+		"tie_word_embeddings": s.tied, "torch_dtype": "bfloat16", "attention_bias": s.bias != "",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -309,7 +309,7 @@ func inTensor(name string, err error) error {
 	return fmt.Errorf("tensor %s: %w", name, err)
 }
 
-// vectors uploads the norm weights as float32, and the orders of gathers, into one buffer.
+// vectors uploads the norm weights and biases as float32, and the orders of gathers, into one buffer.
 func (u *uploader) vectors(ctx context.Context, g *graph.Graph, w *weights) error {
 	var host []byte
 	begin := func() (offset uint64) {
@@ -319,13 +319,9 @@ func (u *uploader) vectors(ctx context.Context, g *graph.Graph, w *weights) erro
 		return uint64(len(host))
 	}
 	for _, v := range g.Vectors() {
-		t, err := u.tensor(*v)
+		values, err := u.vector(*v)
 		if err != nil {
 			return err
-		}
-		values := make([]float32, v.Cols)
-		if err := t.Values(values, 0, 1); err != nil {
-			return fmt.Errorf("tensor %s: %w", v.Name, err)
 		}
 		w.vectors[v.Name] = vk.Range{Offset: begin(), Size: uint64(4 * len(values))}
 		for _, x := range values {
@@ -342,7 +338,7 @@ func (u *uploader) vectors(ctx context.Context, g *graph.Graph, w *weights) erro
 		return nil
 	}
 	var err error
-	if w.buffer, err = u.dev.NewBuffer("norms", uint64(len(host)), vk.DeviceLocal); err != nil {
+	if w.buffer, err = u.dev.NewBuffer("norms and biases", uint64(len(host)), vk.DeviceLocal); err != nil {
 		return err
 	}
 	w.bytes += uint64(len(host))
@@ -355,6 +351,26 @@ func (u *uploader) vectors(ctx context.Context, g *graph.Graph, w *weights) erro
 		w.orders[first] = r
 	}
 	return u.dev.UploadBytes(ctx, vk.Range{Buffer: w.buffer, Size: uint64(len(host))}, host)
+}
+
+// vector reads a weight of one row, or puts it together from its blocks.
+func (u *uploader) vector(w graph.Weight) ([]float32, error) {
+	values := make([]float32, w.Cols)
+	if w.Blocks == nil {
+		t, err := u.tensor(w)
+		if err != nil {
+			return nil, err
+		}
+		return values, inTensor(w.Name, t.Values(values, 0, 1))
+	}
+	for _, b := range w.Blocks {
+		part, err := u.vector(graph.Weight{Name: b.Name, Rows: 1, Cols: b.Cols})
+		if err != nil {
+			return nil, err
+		}
+		copy(values[b.Col:], part)
+	}
+	return values, nil
 }
 
 func (w *weights) close() {
