@@ -38,6 +38,12 @@ var masks = map[string]vk.Mask{
 // and the cache rounded alike, and compares all logits.
 func compareWithOracle(t *testing.T, path string, mo model.Options, mask vk.Mask, o Options) {
 	t.Helper()
+	compareWithWeights(t, path, mo, mask, o, nil)
+}
+
+// compareWithWeights is compareWithOracle with weights that the oracle does not read from the files; nil: it does.
+func compareWithWeights(t *testing.T, path string, mo model.Options, mask vk.Mask, o Options, weights cpuexec.Weights) {
+	t.Helper()
 	c, err := loader.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +65,10 @@ func compareWithOracle(t *testing.T, path string, mo model.Options, mask vk.Mask
 		t.Fatal(err)
 	}
 	defer e.Close()
-	oracle := cpuexec.New(m.Graph, cpuexec.Stored(tensor))
+	if weights == nil {
+		weights = cpuexec.Stored(tensor)
+	}
+	oracle := cpuexec.New(m.Graph, weights)
 	if e.kv.kind == "f16" {
 		oracle.KVRound = func(x float64) float64 { return float64(half.F16ToF32(half.F32ToF16(float32(x)))) }
 	}

@@ -24,7 +24,7 @@ func WriteSafetensors(t testing.TB, path string, tensors map[string]Tensor) {
 	header := map[string]any{}
 	var data []byte
 	for name, x := range tensors {
-		header[name] = map[string]any{"dtype": x.DType, "shape": x.Shape, "data_offsets": []int{len(data), len(data) + len(x.Data)}}
+		header[name] = map[string]any{"dtype": x.DType, "shape": append([]int{}, x.Shape...), "data_offsets": []int{len(data), len(data) + len(x.Data)}}
 		data = append(data, x.Data...)
 	}
 	head, err := json.Marshal(header)
