@@ -184,15 +184,16 @@ func (c *Checkpoint) add(t Tensor) error {
 	return nil
 }
 
-// fileTypes names the types of tensors as both formats spell them.
-var fileTypes = map[string]quant.Type{
-	"F32":  quant.F32,
-	"F16":  quant.F16,
-	"BF16": quant.BF16,
-	"Q8_0": quant.Q8_0,
-	"Q4_0": quant.Q4_0,
-	"Q6_K": quant.Q6_K,
-}
+// fileTypes names the types of tensors as both formats spell them: all that a device computes with.
+var fileTypes = func() map[string]quant.Type {
+	types := map[string]quant.Type{}
+	for t := quant.F32; t.Valid(); t++ {
+		if quant.LayoutOf(t) != (quant.Layout{}) {
+			types[t.String()] = t
+		}
+	}
+	return types
+}()
 
 func typeNames() string {
 	types := make([]quant.Type, 0, len(fileTypes))

@@ -34,8 +34,26 @@ func dequantize(dst []float32, t Type, src []byte) {
 			dequantizeQ8_0(dst[:n], src)
 		case Q4_0:
 			dequantizeQ4_0(dst[:n], src)
+		case Q4_1:
+			dequantizeQ4_1(dst[:n], src)
+		case Q5_0:
+			dequantizeQ5_0(dst[:n], src)
+		case Q5_1:
+			dequantizeQ5_1(dst[:n], src)
+		case Q2_K:
+			dequantizeQ2_K(dst[:n], src)
+		case Q3_K:
+			dequantizeQ3_K(dst[:n], src)
 		case Q4_K:
 			dequantizeQ4_K(dst[:n], src)
+		case Q5_K:
+			dequantizeQ5_K(dst[:n], src)
+		case IQ4_NL:
+			dequantizeIQ4_NL(dst[:n], src)
+		case IQ4_XS:
+			dequantizeIQ4_XS(dst[:n], src)
+		case MXFP4:
+			dequantizeMXFP4(dst[:n], src)
 		default: // Q6_K
 			dequantizeQ6_K(dst[:n], src)
 		}

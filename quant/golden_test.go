@@ -33,7 +33,10 @@ func blocks(t *testing.T, typ quant.Type) (src []byte, values []float32) {
 	return src, values
 }
 
-var goldenTypes = []quant.Type{quant.F16, quant.BF16, quant.Q8_0, quant.Q4_0, quant.Q6_K, quant.Q4_K}
+var goldenTypes = []quant.Type{
+	quant.F16, quant.BF16, quant.Q8_0, quant.Q4_0, quant.Q4_1, quant.Q5_0, quant.Q5_1,
+	quant.Q2_K, quant.Q3_K, quant.Q4_K, quant.Q5_K, quant.Q6_K, quant.IQ4_NL, quant.IQ4_XS, quant.MXFP4,
+}
 
 // TestDequantizeGolden: every value of gguf-py, bit for bit.
 func TestDequantizeGolden(t *testing.T) {

@@ -17,6 +17,15 @@ const (
 	LayoutQ4
 	LayoutQ6K
 	LayoutQ4K
+	LayoutQ4_1
+	LayoutQ5_0
+	LayoutQ5_1
+	LayoutQ2K
+	LayoutQ3K
+	LayoutQ5K
+	LayoutIQ4NL
+	LayoutIQ4XS
+	LayoutMXFP4
 )
 
 // layouts is the one table of what a LayoutKind is.
@@ -31,8 +40,19 @@ var layouts = [...]struct {
 	LayoutBF16: {"bf16", 32, 0, []plane{{1, 2}}},
 	LayoutQ8:   {"q8", 0, 0, []plane{{1, 1}, {perGroup, 2}}},
 	LayoutQ4:   {"q4", 0, 0, []plane{{8, 4}, {perGroup, 2}}},
-	LayoutQ6K:  {"q6k", 256, 16, []plane{{8, 4}, {16, 4}, {16, 1}, {256, 2}}},
-	LayoutQ4K:  {"q4k", 256, 32, []plane{{8, 4}, {32, 2}, {256, 4}}},
+	LayoutQ4_1: {"q4_1", 32, 32, []plane{{8, 4}, {32, 4}}},
+	LayoutQ5_0: {"q5_0", 32, 32, []plane{{8, 4}, {32, 2}, {32, 4}}},
+	LayoutQ5_1: {"q5_1", 32, 32, []plane{{8, 4}, {32, 4}, {32, 4}}},
+
+	LayoutQ2K: {"q2k", 256, 16, []plane{{16, 4}, {16, 1}, {256, 4}}},
+	LayoutQ3K: {"q3k", 256, 16, []plane{{16, 4}, {32, 4}, {16, 1}, {256, 2}}},
+	LayoutQ4K: {"q4k", 256, 32, []plane{{8, 4}, {32, 2}, {256, 4}}},
+	LayoutQ5K: {"q5k", 256, 32, []plane{{8, 4}, {32, 4}, {32, 2}, {256, 4}}},
+	LayoutQ6K: {"q6k", 256, 16, []plane{{8, 4}, {16, 4}, {16, 1}, {256, 2}}},
+
+	LayoutIQ4NL: {"iq4nl", 32, 32, []plane{{8, 4}, {32, 2}}},
+	LayoutIQ4XS: {"iq4xs", 256, 32, []plane{{8, 4}, {32, 1}, {256, 2}}},
+	LayoutMXFP4: {"mxfp4", 32, 32, []plane{{8, 4}, {32, 1}}},
 }
 
 // plane says how many bytes so many elements take.

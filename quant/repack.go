@@ -3,6 +3,7 @@ package quant
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/qwenvk/qwenvk/internal/half"
 )
@@ -75,15 +76,33 @@ func repackBlocks(planes *[4][]byte, t Type, src []byte) {
 		repackQ8_0(planes, src)
 	case Q4_0:
 		repackQ4_0(planes, src)
+	case Q4_1:
+		repackQ4_1(planes, src)
+	case Q5_0:
+		repackQ5_0(planes, src)
+	case Q5_1:
+		repackQ5_1(planes, src)
+	case Q2_K:
+		repackQ2_K(planes, src)
+	case Q3_K:
+		repackQ3_K(planes, src)
 	case Q4_K:
 		repackQ4_K(planes, src)
+	case Q5_K:
+		repackQ5_K(planes, src)
+	case IQ4_NL:
+		repackIQ4_NL(planes, src)
+	case IQ4_XS:
+		repackIQ4_XS(planes, src)
+	case MXFP4:
+		repackMXFP4(planes, src)
 	default: // Q6_K
 		repackQ6_K(planes, src)
 	}
 }
 
-// badBlock returns the first block of src that has a scale or minimum that is not finite, and
-// that number; or -1.
+// badBlock returns the first block of src with a scale or minimum that is not finite, or whose
+// product with a quant may not be, and that number; or -1.
 func badBlock(t Type, src []byte) (block int, scale float32) {
 	size, scales := types[t].size, types[t].scales
 	for i := 0; len(src) > 0; i++ {
@@ -91,6 +110,9 @@ func badBlock(t Type, src []byte) (block int, scale float32) {
 			if h := binary.LittleEndian.Uint16(src[at:]); !finiteF16(h) {
 				return i, half.F16ToF32(h)
 			}
+		}
+		if t == MXFP4 && src[0] > mxfp4Most {
+			return i, float32(math.Inf(1))
 		}
 		src = src[size:]
 	}

@@ -42,23 +42,23 @@ var types = [...]struct {
 	name        string
 	block, size int // elements and bytes of a block
 	layout      LayoutKind
-	scales      []int // offsets of the f16 scales and minima in a block
+	scales      []int // offsets of the f16 scales and minima in a block; MXFP4's are bytes
 }{
 	F32:     {"F32", 1, 4, LayoutF32, nil},
 	F16:     {"F16", 1, 2, LayoutF16, nil},
 	BF16:    {"BF16", 1, 2, LayoutBF16, nil},
 	Q8_0:    {"Q8_0", 32, 34, LayoutQ8, []int{0}},
 	Q4_0:    {"Q4_0", 32, 18, LayoutQ4, []int{0}},
-	Q6_K:    {"Q6_K", 256, 210, LayoutQ6K, []int{208}},
-	Q4_1:    {name: "Q4_1", block: 32, size: 20},
-	Q5_0:    {name: "Q5_0", block: 32, size: 22},
-	Q5_1:    {name: "Q5_1", block: 32, size: 24},
-	Q2_K:    {name: "Q2_K", block: 256, size: 84},
-	Q3_K:    {name: "Q3_K", block: 256, size: 110},
+	Q6_K:    {"Q6_K", 256, 210, LayoutQ6K, []int{q6kD}},
+	Q4_1:    {"Q4_1", 32, 20, LayoutQ4_1, []int{0, 2}},
+	Q5_0:    {"Q5_0", 32, 22, LayoutQ5_0, []int{0}},
+	Q5_1:    {"Q5_1", 32, 24, LayoutQ5_1, []int{0, 2}},
+	Q2_K:    {"Q2_K", 256, 84, LayoutQ2K, []int{q2kD, q2kD + 2}},
+	Q3_K:    {"Q3_K", 256, 110, LayoutQ3K, []int{q3kD}},
 	Q4_K:    {"Q4_K", 256, 144, LayoutQ4K, []int{0, 2}},
-	Q5_K:    {name: "Q5_K", block: 256, size: 176},
-	IQ4_NL:  {name: "IQ4_NL", block: 32, size: 18},
-	IQ4_XS:  {name: "IQ4_XS", block: 256, size: 136},
+	Q5_K:    {"Q5_K", 256, 176, LayoutQ5K, []int{0, 2}},
+	IQ4_NL:  {"IQ4_NL", 32, 18, LayoutIQ4NL, []int{0}},
+	IQ4_XS:  {"IQ4_XS", 256, 136, LayoutIQ4XS, []int{0}},
 	IQ1_S:   {name: "IQ1_S", block: 256, size: 50},
 	IQ1_M:   {name: "IQ1_M", block: 256, size: 56},
 	IQ2_XXS: {name: "IQ2_XXS", block: 256, size: 66},
@@ -68,7 +68,7 @@ var types = [...]struct {
 	IQ3_S:   {name: "IQ3_S", block: 256, size: 110},
 	TQ1_0:   {name: "TQ1_0", block: 256, size: 54},
 	TQ2_0:   {name: "TQ2_0", block: 256, size: 66},
-	MXFP4:   {name: "MXFP4", block: 32, size: 17},
+	MXFP4:   {"MXFP4", 32, 17, LayoutMXFP4, nil},
 }
 
 // Valid reports whether t is one of the types above.

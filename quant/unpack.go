@@ -44,10 +44,28 @@ func Unpack(dst []float32, l Layout, planes [][]byte, rows, cols int) error {
 			}
 			dst[e] = float32(int(nibbleAt(planes[0], e))-int(z)) * scaleAt(planes[1], e/l.Group)
 		}
-	case LayoutQ6K:
-		unpackQ6K(dst, planes)
+	case LayoutQ4_1:
+		unpackQ4_1(dst, planes)
+	case LayoutQ5_0:
+		unpackQ5_0(dst, planes)
+	case LayoutQ5_1:
+		unpackQ5_1(dst, planes)
+	case LayoutQ2K:
+		unpackQ2K(dst, planes)
+	case LayoutQ3K:
+		unpackQ3K(dst, planes)
 	case LayoutQ4K:
 		unpackQ4K(dst, planes)
+	case LayoutQ5K:
+		unpackQ5K(dst, planes)
+	case LayoutQ6K:
+		unpackQ6K(dst, planes)
+	case LayoutIQ4NL:
+		unpackIQ4NL(dst, planes)
+	case LayoutIQ4XS:
+		unpackIQ4XS(dst, planes)
+	case LayoutMXFP4:
+		unpackMXFP4(dst, planes)
 	}
 	return nil
 }
@@ -67,4 +85,10 @@ func nibbleAt(plane []byte, e int) uint8 {
 func pairAt(plane []byte, e int) uint8 {
 	word, place := e/16, e%16
 	return plane[4*word+place%4] >> (2 * (place / 4)) & 3
+}
+
+// bitAt reads element e of a 1-bit plane.
+func bitAt(plane []byte, e int) uint8 {
+	word, place := e/32, e%32
+	return plane[4*word+place%4] >> (place / 4) & 1
 }

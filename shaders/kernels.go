@@ -32,7 +32,12 @@ var (
 )
 
 // unit says for each type of weights how many elements an invocation of a matrix kernel loads at once: UNIT in its GLSL.
-var unit = map[string]int{"f32": 4, "f16": 8, "bf16": 8, "q8": 16, "q4": 32, "q6k": 32, "q4k": 32}
+var unit = map[string]int{
+	"f32": 4, "f16": 8, "bf16": 8, "q8": 16, "q4": 32,
+	"q4_1": 32, "q5_0": 32, "q5_1": 32,
+	"q2k": 32, "q3k": 32, "q4k": 32, "q5k": 32, "q6k": 32,
+	"iq4nl": 32, "iq4xs": 32, "mxfp4": 32,
+}
 
 var (
 	weightTypes = slices.Sorted(maps.Keys(unit))

@@ -3,7 +3,9 @@
 //
 //   weights_dense.glsl    F32, F16, BF16: plain numbers
 //   weights_grouped.glsl  Q8, Q4: groups with a scale and perhaps a zero point
-//   weights_k.glsl        Q6K, Q4K: blocks of 256 whose groups have small scales
+//   weights_legacy.glsl   Q4_1, Q5_0, Q5_1: blocks of 32 with a scale and a minimum or a bias
+//   weights_k.glsl        Q2K, Q3K, Q4K, Q5K, Q6K: blocks of 256 whose groups have small scales
+//   weights_table.glsl    IQ4NL, IQ4XS, MXFP4: quants that are places in a table
 //
 // K is a multiple of 32 and of the type's block. Rows of plane 0 begin at multiples of 16 bytes; the others are packed.
 //
@@ -44,6 +46,10 @@ vec4 bytes(uint word) {
 #include "weights_dense.glsl"
 #elif defined(WEIGHTS_Q8) || defined(WEIGHTS_Q4)
 #include "weights_grouped.glsl"
+#elif defined(WEIGHTS_Q4_1) || defined(WEIGHTS_Q5_0) || defined(WEIGHTS_Q5_1)
+#include "weights_legacy.glsl"
+#elif defined(WEIGHTS_IQ4NL) || defined(WEIGHTS_IQ4XS) || defined(WEIGHTS_MXFP4)
+#include "weights_table.glsl"
 #else
 #include "weights_k.glsl"
 #endif

@@ -46,7 +46,16 @@ var blockTypes = map[string]struct {
 	typ    quant.Type
 	scales []int
 }{
-	"q4k": {quant.Q4_K, []int{0, 2}},
+	"q4_1":  {quant.Q4_1, []int{0, 2}},
+	"q5_0":  {quant.Q5_0, []int{0}},
+	"q5_1":  {quant.Q5_1, []int{0, 2}},
+	"q2k":   {quant.Q2_K, []int{80, 82}},
+	"q3k":   {quant.Q3_K, []int{108}},
+	"q4k":   {quant.Q4_K, []int{0, 2}},
+	"q5k":   {quant.Q5_K, []int{0, 2}},
+	"iq4nl": {quant.IQ4_NL, []int{0}},
+	"iq4xs": {quant.IQ4_XS, []int{0}},
+	"mxfp4": {quant.MXFP4, nil},
 }
 
 // fileBlocks makes random blocks as files have them, and planes and values of those with package quant, which is held
@@ -61,6 +70,9 @@ func (m *matrix) fileBlocks(rng *rand.Rand, weights string) {
 		for _, scale := range b.scales {
 			h, _ := randomScale(rng)
 			binary.LittleEndian.PutUint16(src[at+scale:], h)
+		}
+		if b.typ == quant.MXFP4 {
+			src[at] = byte(100 + rng.IntN(30))
 		}
 	}
 	l := quant.LayoutOf(b.typ)
