@@ -9,6 +9,9 @@ import (
 
 // Types whose 4-bit quants are places in a table of 16 numbers.
 
+// nonlinear are the numbers of IQ4_NL and IQ4_XS, a fact of the format.
+var nonlinear = [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+
 // e2m1 are twice the numbers that MXFP4's quants stand for, 4-bit floats of one sign, two exponent
 // and one mantissa bit (OCP Microscaling Formats, section 5.3.3). Minus zero is zero, as with
 // GGML.

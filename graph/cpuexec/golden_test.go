@@ -167,9 +167,8 @@ func best(x []float64) (id int32, margin float64) {
 func TestGoldenQuantised(t *testing.T) {
 	ids := readReference(t, "qwen3-dense-untied").prompts[0].IDs
 	expected := readTensors(t, "golden/gguf-quants/expected.safetensors")
-	for _, path := range testkit.Cases(t, "golden/gguf-quants/*.gguf") {
-		typ := strings.TrimSuffix(filepath.Base(path), ".gguf")
-		m, weights := open(t, path, model.Options{})
+	for _, typ := range testkit.GGUFQuants {
+		m, weights := open(t, testkit.Path(t, "golden/gguf-quants/"+typ+".gguf"), model.Options{})
 		g := graph.Compile(m.Graph, graph.Options{Output: graph.AllLogits})
 		got := prefill(t, cpuexec.New(g, weights), g, ids, len(ids))
 		most, relative := distance(t, got, rows(expected[typ+".logits.0"]))

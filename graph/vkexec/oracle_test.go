@@ -153,7 +153,7 @@ func TestOracleStores(t *testing.T) {
 }
 
 func TestOracleGGUF(t *testing.T) {
-	for _, name := range []string{"Q8_0", "Q4_0", "Q6_K"} {
+	for _, name := range []string{"Q8_0", "Q4_0", "Q4_1", "Q2_K", "Q4_K_M"} { // a file of each form of scales; Q2_K has Q3_K and Q6_K too
 		path := testkit.Path(t, "golden/gguf-quants/"+name+".gguf")
 		for mask, m := range masks {
 			if mask != "tier0" && mask != "tier1" || testing.Short() && mask != "tier1" {

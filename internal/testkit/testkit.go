@@ -112,3 +112,10 @@ func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
 }
+
+// GGUFQuants are the files of golden/gguf-quants: one model, as llama-quantize's presets store it.
+var GGUFQuants = []string{
+	"Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1",
+	"Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K",
+	"IQ4_NL", "IQ4_XS",
+}
