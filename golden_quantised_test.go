@@ -57,7 +57,7 @@ func TestGoldensQuantised(t *testing.T) {
 			continue
 		}
 		rt := openTest(t, Options{Tier: &tier}, nil)
-		for _, name := range quantisedCases[:4] {
+		for _, name := range quantisedCases {
 			for _, kv := range []string{"f32", "f16"} {
 				t.Run(fmt.Sprintf("tier%d/%s/kv-%s", tier, name, kv), func(t *testing.T) {
 					needCase(t, name)

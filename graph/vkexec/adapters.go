@@ -271,11 +271,30 @@ func (a assembled) Values(dst []float32, first, n int) error {
 			continue
 		}
 		block := make([]float32, (hi-lo)*b.Cols)
-		if err := a.blocks[i].Values(block, lo, hi-lo); err != nil {
+		if err := blockRows(block, a.blocks[i], b, lo, hi); err != nil {
 			return fmt.Errorf("tensor %s: %w", b.Name, err)
 		}
 		for r := lo; r < hi; r++ {
-			copy(dst[(b.Row+r*b.RowStep-first)*a.weight.Cols+b.Col:], block[(r-lo)*b.Cols:(r-lo+1)*b.Cols])
+			from, to := block[(r-lo)*b.Cols:(r-lo+1)*b.Cols], dst[(b.Row+r*b.RowStep-first)*a.weight.Cols+b.Col:]
+			if b.Order == nil {
+				copy(to, from)
+			}
+			for c, column := range b.Order {
+				to[c] = from[column]
+			}
+		}
+	}
+	return nil
+}
+
+// blockRows writes rows [lo, hi) of a block as its RowOrder has them, columns as they are stored.
+func blockRows(dst []float32, source quant.Source, b graph.Block, lo, hi int) error {
+	if b.RowOrder == nil {
+		return source.Values(dst, lo, hi-lo)
+	}
+	for i, row := range b.RowOrder[lo:hi] {
+		if err := source.Values(dst[i*b.Cols:(i+1)*b.Cols], int(row), 1); err != nil {
+			return err
 		}
 	}
 	return nil

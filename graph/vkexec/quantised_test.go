@@ -155,6 +155,17 @@ func TestGPTQAndAWQ(t *testing.T) {
 	}
 }
 
+// TestAdaptersOwnOrders: adapters change layers that each have an order of their own, which nothing can be joined for.
+func TestAdaptersOwnOrders(t *testing.T) {
+	config := map[string]any{"quant_method": "gptq", "bits": 8, "group_size": 64, "sym": true, "desc_act": true}
+	rng := rand.New(rand.NewPCG(7, 8))
+	m := newQuantisedModel(t, config, rng, func(name string, rows, cols int) (map[string]testkit.Tensor, []float64) {
+		return testkit.Quantised{Rows: rows, Cols: cols, Bits: 8, Group: 64, Symmetric: true, ActOrder: true}.Make(rng)
+	})
+	b := newAdapterBed(t, m.dir, model.Options{}, masks["tier1"], Options{Context: 64, KV: "f32", FuseNorm: true})
+	b.compare(b.load(lora{"a", 5, 2, quant.F32, everything}), []float64{1})
+}
+
 // TestFP8 runs layers of 8-bit floats in tiles that do not divide them, as they are and quantised anew.
 func TestFP8(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
