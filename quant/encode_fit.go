@@ -20,6 +20,24 @@ type candidates struct {
 	n           int
 }
 
+// search tries every third candidate and then the two on either side of the best: the error has
+// one valley with small dents, and what is missed in those is below what the rounding of the
+// scales costs. try returns what is to be as large as possible.
+func (c candidates) search(try func(spaced float64) (gain float64)) {
+	const stride = 3
+	best, at := math.Inf(-1), 0
+	for i := 1; i < c.n; i += stride {
+		if gain := try(c.first + c.step*float64(i)); gain > best {
+			best, at = gain, i
+		}
+	}
+	for _, i := range [2]int{at - 1, at + 1} {
+		if i >= 0 && i < c.n {
+			try(c.first + c.step*float64(i))
+		}
+	}
+}
+
 // weighing makes a number's weight: bias + linear·|x| + square·x². Large weights of a model
 // matter more than their share of the numbers.
 type weighing struct{ bias, linear, square float64 }
@@ -61,8 +79,9 @@ func (s *sample) load(x []float32, by weighing) {
 //	scale = (Σw·Σwqx − Σwx·Σwq) / D      D = Σw·Σwq² − (Σwq)²
 //	floor = (Σwq²·Σwx − Σwq·Σwqx) / D    error = Σwx² − scale·Σwqx − floor·Σwx
 //
-// and where floor came out above 0, which no format stores, scale = Σwqx / Σwq². Σwx² is the
-// same for all candidates and left out. A block without spread is its floor, or its scale alone.
+// and where floor came out above 0, which no format stores, scale = Σwqx / Σwq². Σwx² is the same
+// for all candidates and left out: the gain is what a candidate takes off it. A block without
+// spread is its floor alone.
 func (s *sample) fitAffine(levels int, c candidates) (scale, floor float64) {
 	return s.fit(levels, c, 0)
 }
@@ -75,28 +94,31 @@ func (s *sample) fit(levels int, c candidates, ceiling float64) (scale, floor fl
 	}
 	scale, floor = span/float64(levels), s.least
 	top := float64(levels)
-	best, found := 0.0, false
+	best := math.Inf(-1)
 	var y [maxGroup]float64
 	for i, v := range s.x[:s.n] {
 		y[i] = v - s.least
 	}
-	for i := range c.n {
-		inv := (top + c.first + c.step*float64(i)) / span
-		sq, sqq, sqx := s.sums(&y, inv, 0, top)
+	c.search(func(spaced float64) (gain float64) {
+		sq, sqq, sqx := s.sums(&y, (top+spaced)/span, 0, top)
 		d := s.sw*sqq - sq*sq
 		if !(d > 0) {
-			continue
+			return math.Inf(-1)
 		}
 		a, b := (s.sw*sqx-s.swx*sq)/d, (sqq*s.swx-sq*sqx)/d
 		if b > ceiling {
 			a, b = sqx/sqq, 0
 		}
-		// The error for any a and b, so that the bound at 0 is judged as well.
-		e := a*a*sqq + b*b*s.sw + 2*a*b*sq - 2*a*sqx - 2*b*s.swx
-		if a > 0 && (!found || e < best) {
-			best, scale, floor, found = e, a, b, true
+		if !(a > 0) {
+			return math.Inf(-1)
 		}
-	}
+		// For any a and b, so that the bound at 0 is judged as well.
+		gain = 2*a*sqx + 2*b*s.swx - a*a*sqq - b*b*s.sw - 2*a*b*sq
+		if gain > best {
+			best, scale, floor = gain, a, b
+		}
+		return gain
+	})
 	return scale, floor
 }
 
@@ -110,13 +132,17 @@ func (s *sample) fitSymmetric(n int, c candidates) float64 {
 	}
 	top := float64(n)
 	best, scale := 0.0, -s.extreme/top
-	for i := range c.n {
-		inv := -(top + c.first + c.step*float64(i)) / s.extreme
-		_, sqq, sqx := s.sums(&s.x, inv, -top, top-1)
-		if gain := sqx * sqx; sqq > 0 && gain > best*sqq {
-			best, scale = gain/sqq, sqx/sqq
+	c.search(func(spaced float64) (gain float64) {
+		_, sqq, sqx := s.sums(&s.x, -(top+spaced)/s.extreme, -top, top-1)
+		if sqq == 0 {
+			return math.Inf(-1)
 		}
-	}
+		gain = sqx * sqx / sqq
+		if gain > best {
+			best, scale = gain, sqx/sqq
+		}
+		return gain
+	})
 	return scale
 }
 
