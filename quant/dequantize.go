@@ -54,6 +54,8 @@ func dequantize(dst []float32, t Type, src []byte) {
 			dequantizeIQ4_XS(dst[:n], src)
 		case MXFP4:
 			dequantizeMXFP4(dst[:n], src)
+		case IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, TQ1_0, TQ2_0:
+			dequantizeSuper(dst[:n], t, src)
 		default: // Q6_K
 			dequantizeQ6_K(dst[:n], src)
 		}

@@ -26,6 +26,15 @@ const (
 	LayoutIQ4NL
 	LayoutIQ4XS
 	LayoutMXFP4
+	LayoutIQ1S
+	LayoutIQ1M
+	LayoutIQ2XXS
+	LayoutIQ2XS
+	LayoutIQ2S
+	LayoutIQ3XXS
+	LayoutIQ3S
+	LayoutTQ1
+	LayoutTQ2
 )
 
 // layouts is the one table of what a LayoutKind is.
@@ -53,6 +62,16 @@ var layouts = [...]struct {
 	LayoutIQ4NL: {"iq4nl", 32, 32, []plane{{8, 4}, {32, 2}}},
 	LayoutIQ4XS: {"iq4xs", 256, 32, []plane{{8, 4}, {32, 1}, {256, 2}}},
 	LayoutMXFP4: {"mxfp4", 32, 32, []plane{{8, 4}, {32, 1}}},
+
+	LayoutIQ1S:   {"iq1s", 256, 32, []plane{{32, 4}, {32, 2}, {256, 2}}},
+	LayoutIQ1M:   {"iq1m", 256, 16, []plane{{32, 4}, {32, 2}, {256, 8}}},
+	LayoutIQ2XXS: {"iq2xxs", 256, 32, []plane{{32, 8}, {256, 2}}},
+	LayoutIQ2XS:  {"iq2xs", 256, 16, []plane{{32, 8}, {32, 1}, {256, 2}}},
+	LayoutIQ2S:   {"iq2s", 256, 16, []plane{{32, 8}, {32, 2}, {256, 2}}},
+	LayoutIQ3XXS: {"iq3xxs", 256, 32, []plane{{32, 8}, {32, 4}, {256, 2}}},
+	LayoutIQ3S:   {"iq3s", 256, 32, []plane{{32, 8}, {32, 4}, {256, 14}}},
+	LayoutTQ1:    {"tq1", 256, 256, []plane{{256, 52}, {256, 2}}},
+	LayoutTQ2:    {"tq2", 256, 256, []plane{{16, 4}, {256, 2}}},
 }
 
 // plane says how many bytes so many elements take.

@@ -64,6 +64,15 @@ func TestTypes(t *testing.T) {
 		{quant.BF16, "BF16", 96, 192, "bf16"},
 		{quant.Q8_0, "Q8_0", 96, 102, "q8g32"},
 		{quant.Q4_0, "Q4_0", 96, 54, "q4g32"},
+		{quant.IQ1_S, "IQ1_S", 512, 100, "iq1s"},
+		{quant.IQ1_M, "IQ1_M", 512, 112, "iq1m"},
+		{quant.IQ2_XXS, "IQ2_XXS", 512, 132, "iq2xxs"},
+		{quant.IQ2_XS, "IQ2_XS", 512, 148, "iq2xs"},
+		{quant.IQ2_S, "IQ2_S", 512, 164, "iq2s"},
+		{quant.IQ3_XXS, "IQ3_XXS", 512, 196, "iq3xxs"},
+		{quant.IQ3_S, "IQ3_S", 512, 220, "iq3s"},
+		{quant.TQ1_0, "TQ1_0", 512, 108, "tq1"},
+		{quant.TQ2_0, "TQ2_0", 512, 132, "tq2"},
 		{quant.Q6_K, "Q6_K", 512, 420, "q6k"},
 	} {
 		row, err := c.typ.RowBytes(c.cols)
@@ -95,6 +104,9 @@ func TestLayouts(t *testing.T) {
 		{quant.Layout{Kind: quant.LayoutQ8, Group: 128, Zero: true}, "q8g128z", 256, []int{256, 4, 2}, 96},
 		{quant.Layout{Kind: quant.LayoutQ4, Group: 32, Zero: true}, "q4g32z", 96, []int{48, 6, 3}, 16},
 		{quant.Layout{Kind: quant.LayoutQ4, Group: 128}, "q4g128", 128, []int{64, 2}, 64},
+		{quant.LayoutOf(quant.IQ1_M), "iq1m", 512, []int{64, 32, 16}, 128},
+		{quant.LayoutOf(quant.IQ3_S), "iq3s", 512, []int{128, 64, 28}, 32},
+		{quant.LayoutOf(quant.TQ1_0), "tq1", 512, []int{104, 4}, 128},
 		{quant.Layout{Kind: quant.LayoutQ6K, Group: 16}, "q6k", 512, []int{256, 128, 32, 4}, 128},
 	} {
 		var planes []int

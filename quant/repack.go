@@ -96,6 +96,8 @@ func repackBlocks(planes *[4][]byte, t Type, src []byte) {
 		repackIQ4_XS(planes, src)
 	case MXFP4:
 		repackMXFP4(planes, src)
+	case IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, TQ1_0, TQ2_0:
+		repackSuper(planes, t, src)
 	default: // Q6_K
 		repackQ6_K(planes, src)
 	}
@@ -108,6 +110,11 @@ func badBlock(t Type, src []byte) (block int, scale float32) {
 	for i := 0; len(src) > 0; i++ {
 		for _, at := range scales {
 			if h := binary.LittleEndian.Uint16(src[at:]); !finiteF16(h) {
+				return i, half.F16ToF32(h)
+			}
+		}
+		if t == IQ1_M {
+			if h := superScale(t, src); !finiteF16(h) {
 				return i, half.F16ToF32(h)
 			}
 		}

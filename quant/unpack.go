@@ -44,6 +44,8 @@ func Unpack(dst []float32, l Layout, planes [][]byte, rows, cols int) error {
 			}
 			dst[e] = float32(int(nibbleAt(planes[0], e))-int(z)) * scaleAt(planes[1], e/l.Group)
 		}
+	case LayoutIQ1S, LayoutIQ1M, LayoutIQ2XXS, LayoutIQ2XS, LayoutIQ2S, LayoutIQ3XXS, LayoutIQ3S, LayoutTQ1, LayoutTQ2:
+		unpackSuper(dst, l.Kind, planes)
 	case LayoutQ4_1:
 		unpackQ4_1(dst, planes)
 	case LayoutQ5_0:

@@ -136,28 +136,52 @@ add_backports() {
 	apt_update
 }
 
-# private_debs FOLDER "SUITE..." PACKAGE...: unpacks packages of another release, with all that they need down to the C
-# library, into FOLDER. Nothing is installed: apt works on lists and a cache of its own, and on an empty list of
-# installed packages, which makes it fetch the whole closure. Programs there run through FOLDER's own ld.so.
-private_debs() {
-	local folder=$1 suites=$2 uri key suite work deb
-	shift 2
+# private_apt WORK "SUITE...": makes the array apt a command that works on lists and a cache of its own in the folder
+# WORK, for other releases of the system's archive and on an empty list of installed packages.
+apt=()
+private_apt() {
+	local work=$1 uri key suite
 	read -r uri key < <(archive) || true
 	[ -n "${uri:-}" ] || die "found no Debian archive in apt's sources"
-	work=$(mktemp -d)
-	mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$folder"
+	mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
 	touch "$work/status"
-	for suite in $suites; do
+	for suite in $2; do
 		echo "deb [signed-by=$(archive_key "${key:-}")] $uri $suite main"
 	done >"$work/sources.list"
 	# root's apt would hand the download to a user that cannot enter this folder.
-	local apt=(apt-get -qq -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache"
+	apt=(apt-get -qq -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache"
 		-o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=/nonexistent
 		-o Dir::State::status="$work/status" -o APT::Sandbox::User=root)
+}
+
+# private_debs FOLDER "SUITE..." PACKAGE...: unpacks packages of another release, with all that they need down to the C
+# library, into FOLDER. Nothing is installed; apt's empty list of installed packages makes it fetch the whole closure.
+# Programs there run through FOLDER's own ld.so.
+private_debs() {
+	local folder=$1 suites=$2 work deb
+	shift 2
+	work=$(mktemp -d)
+	mkdir -p "$folder"
+	private_apt "$work" "$suites"
 	if ! log "${apt[@]}" update || ! log "${apt[@]}" -y --no-install-recommends --download-only install "$@"; then
 		rm -rf "$work"
 		die "could not fetch $* from $suites: see the messages above"
 	fi
 	for deb in "$work"/cache/archives/*.deb; do dpkg-deb -x "$deb" "$folder"; done
+	rm -rf "$work"
+}
+
+# private_deb FOLDER SUITE PACKAGE: unpacks one package of another release into FOLDER, without what it needs: for its
+# files, not its programs.
+private_deb() {
+	local folder=$1 suite=$2 package=$3 work
+	work=$(mktemp -d)
+	mkdir -p "$folder"
+	private_apt "$work" "$suite"
+	if ! log "${apt[@]}" update || ! (cd "$work" && log "${apt[@]}" download "$package"); then
+		rm -rf "$work"
+		die "could not fetch $package from $suite: see the messages above"
+	fi
+	dpkg-deb -x "$work"/*.deb "$folder"
 	rm -rf "$work"
 }

@@ -37,6 +37,7 @@ var unit = map[string]int{
 	"q4_1": 32, "q5_0": 32, "q5_1": 32,
 	"q2k": 32, "q3k": 32, "q4k": 32, "q5k": 32, "q6k": 32,
 	"iq4nl": 32, "iq4xs": 32, "mxfp4": 32,
+	"iq1s": 32, "iq1m": 32, "iq2xxs": 32, "iq2xs": 32, "iq2s": 32, "iq3xxs": 32, "iq3s": 32, "tq1": 32, "tq2": 32,
 }
 
 var (

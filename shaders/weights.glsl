@@ -4,6 +4,8 @@
 //   weights_dense.glsl    F32, F16, BF16: plain numbers
 //   weights_grouped.glsl  Q8, Q4: groups with a scale and perhaps a zero point
 //   weights_legacy.glsl   Q4_1, Q5_0, Q5_1: blocks of 32 with a scale and a minimum or a bias
+//   weights_iq.glsl       IQ1S, IQ1M, IQ2XXS, IQ2XS, IQ2S, IQ3XXS, IQ3S: groups in a codebook
+//   weights_tq.glsl       TQ1, TQ2: ternary
 //   weights_k.glsl        Q2K, Q3K, Q4K, Q5K, Q6K: blocks of 256 whose groups have small scales
 //   weights_table.glsl    IQ4NL, IQ4XS, MXFP4: quants that are places in a table
 //
@@ -50,6 +52,11 @@ vec4 bytes(uint word) {
 #include "weights_legacy.glsl"
 #elif defined(WEIGHTS_IQ4NL) || defined(WEIGHTS_IQ4XS) || defined(WEIGHTS_MXFP4)
 #include "weights_table.glsl"
+#elif defined(WEIGHTS_TQ1) || defined(WEIGHTS_TQ2)
+#include "weights_tq.glsl"
+#elif defined(WEIGHTS_IQ1S) || defined(WEIGHTS_IQ1M) || defined(WEIGHTS_IQ2XXS) || defined(WEIGHTS_IQ2XS) || \
+    defined(WEIGHTS_IQ2S) || defined(WEIGHTS_IQ3XXS) || defined(WEIGHTS_IQ3S)
+#include "weights_iq.glsl"
 #else
 #include "weights_k.glsl"
 #endif

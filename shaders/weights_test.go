@@ -46,16 +46,25 @@ var blockTypes = map[string]struct {
 	typ    quant.Type
 	scales []int
 }{
-	"q4_1":  {quant.Q4_1, []int{0, 2}},
-	"q5_0":  {quant.Q5_0, []int{0}},
-	"q5_1":  {quant.Q5_1, []int{0, 2}},
-	"q2k":   {quant.Q2_K, []int{80, 82}},
-	"q3k":   {quant.Q3_K, []int{108}},
-	"q4k":   {quant.Q4_K, []int{0, 2}},
-	"q5k":   {quant.Q5_K, []int{0, 2}},
-	"iq4nl": {quant.IQ4_NL, []int{0}},
-	"iq4xs": {quant.IQ4_XS, []int{0}},
-	"mxfp4": {quant.MXFP4, nil},
+	"q4_1":   {quant.Q4_1, []int{0, 2}},
+	"q5_0":   {quant.Q5_0, []int{0}},
+	"q5_1":   {quant.Q5_1, []int{0, 2}},
+	"q2k":    {quant.Q2_K, []int{80, 82}},
+	"q3k":    {quant.Q3_K, []int{108}},
+	"q4k":    {quant.Q4_K, []int{0, 2}},
+	"q5k":    {quant.Q5_K, []int{0, 2}},
+	"iq4nl":  {quant.IQ4_NL, []int{0}},
+	"iq4xs":  {quant.IQ4_XS, []int{0}},
+	"mxfp4":  {quant.MXFP4, nil},
+	"iq1s":   {quant.IQ1_S, []int{0}},
+	"iq1m":   {quant.IQ1_M, nil}, // spread; see spreadScale
+	"iq2xxs": {quant.IQ2_XXS, []int{0}},
+	"iq2xs":  {quant.IQ2_XS, []int{0}},
+	"iq2s":   {quant.IQ2_S, []int{0}},
+	"iq3xxs": {quant.IQ3_XXS, []int{0}},
+	"iq3s":   {quant.IQ3_S, []int{0}},
+	"tq1":    {quant.TQ1_0, []int{52}},
+	"tq2":    {quant.TQ2_0, []int{64}},
 }
 
 // fileBlocks makes random blocks as files have them, and planes and values of those with package quant, which is held
@@ -70,6 +79,10 @@ func (m *matrix) fileBlocks(rng *rand.Rand, weights string) {
 		for _, scale := range b.scales {
 			h, _ := randomScale(rng)
 			binary.LittleEndian.PutUint16(src[at+scale:], h)
+		}
+		if b.typ == quant.IQ1_M {
+			h, _ := randomScale(rng)
+			spreadScale(src[at+48:], h)
 		}
 		if b.typ == quant.MXFP4 {
 			src[at] = byte(100 + rng.IntN(30))
@@ -87,6 +100,16 @@ func (m *matrix) fileBlocks(rng *rand.Rand, weights string) {
 	m.w = widen(values)
 	for p := range planes {
 		m.planes[p] = packed(planes[p])
+	}
+	if book := l.Codebook(); book != nil {
+		m.planes[3] = uints(book...)
+	}
+}
+
+// spreadScale writes the scale of an IQ1_M block to the high 4 bits of its last four half-words.
+func spreadScale(b []byte, h uint16) {
+	for i := range 4 {
+		b[2*i+1] = b[2*i+1]&15 | byte(h>>(4*i)&15)<<4
 	}
 }
 

@@ -288,13 +288,17 @@ func (l *lowering) gather(n *graph.Node) {
 	}, reads(l.value(n.In[0])), reads(l.e.weights.orders[&n.Order[0]]), writes(l.value(n.Out)))
 }
 
-// planes binds the weight planes of a shard at 0..3; planes that the layout lacks repeat the first.
+// planes binds the weight planes of a shard at 0..3, the codebook of its layout at 3; planes that the layout lacks repeat
+// the first.
 func planes(s shard) []binding {
 	b := make([]binding, 0, 8)
 	for i := range 4 {
-		if i < len(s.planes) {
+		switch {
+		case i < len(s.planes):
 			b = append(b, reads(s.planes[i]))
-		} else {
+		case i == 3 && s.book.Buffer != nil:
+			b = append(b, reads(s.book))
+		default:
 			b = append(b, reads(s.planes[0]))
 		}
 	}

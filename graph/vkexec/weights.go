@@ -29,6 +29,7 @@ type shard struct {
 	first, rows int
 	buffer      *vk.Buffer
 	planes      []vk.Range
+	book        vk.Range // what the layout's places are looked up in; no buffer for a layout without
 }
 
 // weights are all parameters of a model on the device.
@@ -37,6 +38,7 @@ type weights struct {
 	vectors  map[string]vk.Range
 	orders   map[*int32]vk.Range // of gathers, by the first element
 	buffer   *vk.Buffer          // of the vectors and orders
+	books    map[quant.LayoutKind]*vk.Buffer
 	bytes    uint64
 }
 
@@ -47,7 +49,7 @@ func matrixBytes(p *graph.Pack) uint64 {
 
 // WeightBytes is the device memory that the weights of g take, padding aside.
 func WeightBytes(g *graph.Graph) uint64 {
-	var n uint64
+	n := codebookBytes(g)
 	for _, p := range g.Packs() {
 		n += matrixBytes(p)
 	}
@@ -103,13 +105,19 @@ type uploader struct {
 const uploadBlock = 8 << 20
 
 func (u *uploader) load(ctx context.Context, g *graph.Graph) (*weights, error) {
-	w := &weights{matrices: map[string]*matrix{}, vectors: map[string]vk.Range{}, orders: map[*int32]vk.Range{}}
+	w := &weights{
+		matrices: map[string]*matrix{}, vectors: map[string]vk.Range{}, orders: map[*int32]vk.Range{},
+		books: map[quant.LayoutKind]*vk.Buffer{},
+	}
 	u.total = WeightBytes(g)
 	for _, p := range g.Packs() {
 		m, err := u.matrix(ctx, p)
 		if m != nil {
 			w.matrices[p.Name] = m
 			w.bytes += m.bytes
+		}
+		if err == nil {
+			err = u.codebook(ctx, w, m)
 		}
 		if err != nil {
 			w.close()
@@ -381,8 +389,11 @@ func (w *weights) close() {
 			}
 		}
 	}
+	for _, book := range w.books {
+		book.Close()
+	}
 	if w.buffer != nil {
 		w.buffer.Close()
 	}
-	w.matrices, w.vectors, w.orders, w.buffer = nil, nil, nil, nil
+	w.matrices, w.vectors, w.orders, w.buffer, w.books = nil, nil, nil, nil, nil
 }

@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"graph/cpuexec": {"graph", "quant"},
 	"graph/vkexec":  {"graph", "quant", "shaders", "vk"},
 	"quant":         {"internal/half"},
+	"quant/...":     {},
 
 	// The device.
 	"shaders":         {},
