@@ -145,6 +145,12 @@ func (b *Builder) StoreKV(k, v Value, layer int) {
 // Attention is causal grouped-query attention of q [tokens, heads*headDim] over the layer's cache, which already
 // holds this step's own keys and values (StoreKV comes first): softmax(scale·q·kᵀ)·v.
 func (b *Builder) Attention(q Value, layer int, scale float64) Value {
+	return b.SlidingAttention(q, layer, scale, 0)
+}
+
+// SlidingAttention is Attention that looks at the last window positions only, that of the query included; 0: at all
+// (Beltagy et al. 2020; config keys sliding_window and layer_types).
+func (b *Builder) SlidingAttention(q Value, layer int, scale float64, window int) Value {
 	t, ok := b.tensor(q)
 	if !ok {
 		return q
@@ -156,10 +162,13 @@ func (b *Builder) Attention(q Value, layer int, scale float64) Value {
 	if t.Rows != PerToken {
 		return b.fail("attention: got a row of queries per sequence, want one per token")
 	}
+	if window < 0 {
+		return b.fail("attention: a window of %d positions", window)
+	}
 	if !b.stores(layer) {
 		return b.fail("attention: nothing stored the keys and values of layer %d yet", layer)
 	}
-	return b.add(&Node{Op: OpAttention, Label: b.pre + "attention", In: []ID{q.id}, Layer: layer, Heads: t.Cols / d, Scale: scale}, t, 0)
+	return b.add(&Node{Op: OpAttention, Label: b.pre + "attention", In: []ID{q.id}, Layer: layer, Heads: t.Cols / d, Scale: scale, Window: window}, t, 0)
 }
 
 // SwiGLU computes silu(gate)·up (Shazeer 2020).

@@ -86,7 +86,7 @@ const (
 	OpMatMul                 // In: x [, addend]. Pack; after fusion: Epilogue, Bias, Norm, OutCol.
 	OpRoPE                   // In: x. Heads.
 	OpStoreKV                // In: k, v. Layer. No output.
-	OpAttention              // In: q. Layer, Heads, Scale.
+	OpAttention              // In: q. Layer, Heads, Scale, Window.
 	OpSwiGLU                 // In: gate, up: silu(gate)·up.
 	OpAdd                    // In: a, b.
 	OpAddBias                // In: x. Bias: one row, added to each of x.
@@ -151,6 +151,9 @@ type Node struct {
 	Layer int
 	Heads int     // query heads (OpAttention, OpRoPEKV), heads of the input (OpRMSNorm, OpRoPE)
 	Scale float64 // OpAttention: factor of the scores
+
+	// Window is the number of positions that a query sees, its own and those in front of it; 0: all.
+	Window int
 
 	Used        int  // experts per token (OpRoute, OpExpertMatMul, OpExpertSum, OpCombine)
 	Renormalise bool // OpRoute: the chosen weights sum to one

@@ -41,6 +41,7 @@ type jsonNode struct {
 	Layer      *int        `json:"layer,omitempty"`
 	Heads      int         `json:"heads,omitempty"`
 	Scale      float64     `json:"scale,omitempty"`
+	Window     int         `json:"window,omitempty"`
 	Eps        float64     `json:"eps,omitempty"`
 	OutCol     int         `json:"out_col,omitempty"`
 	Weight     *jsonWeight `json:"weight,omitempty"`
@@ -114,7 +115,8 @@ func (g *Graph) printJSON(b *bytes.Buffer, extra *Annotations) error {
 func (g *Graph) jsonNode(n *Node) jsonNode {
 	node := jsonNode{
 		Op: n.Op.String(), Label: n.Label, In: append([]ID{}, n.In...), Out: presentID(n.Out), Heads: n.Heads, Scale: n.Scale,
-		Eps: n.Eps, OutCol: n.OutCol, Used: n.Used, Renormal: n.Renormalise, Cost: jsonCost(g.nodeCost(n)),
+		Window: n.Window,
+		Eps:    n.Eps, OutCol: n.OutCol, Used: n.Used, Renormal: n.Renormalise, Cost: jsonCost(g.nodeCost(n)),
 	}
 	if n.usesCache() {
 		node.Layer = &n.Layer

@@ -307,7 +307,16 @@ func (c *Config) readSliding(config *object) error {
 	sliding, any := make([]bool, c.Layers), false
 	first := c.Layers
 	if kinds == nil && window > 0 {
-		first = config.optional("max_window_layers", 0) // 0: all layers slide
+		first = 0 // all layers slide
+		if config.has("max_window_layers") {
+			config.read("max_window_layers", &first)
+		}
+		if config.err != nil {
+			return config.err
+		}
+		if first < 0 {
+			return fmt.Errorf("key \"max_window_layers\": %d is out of range", first)
+		}
 	}
 	for i := range sliding {
 		sliding[i] = i >= first

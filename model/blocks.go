@@ -96,8 +96,16 @@ func (c *context) queryKeyValue(x graph.Value, l int) (q, k, v graph.Value) {
 func (c *context) attend(q, k, v graph.Value, l int) graph.Value {
 	b, cfg := c.b, c.cfg
 	b.StoreKV(b.RoPE(k.Heads(cfg.KVHeads)), v, l)
-	a := b.Attention(b.RoPE(q.Heads(cfg.Heads)), l, 1/math.Sqrt(float64(cfg.HeadDim)))
+	a := b.SlidingAttention(b.RoPE(q.Heads(cfg.Heads)), l, 1/math.Sqrt(float64(cfg.HeadDim)), c.window(l))
 	return c.linear(a, name(l, "attn_output"), cfg.Hidden, cfg.Heads*cfg.HeadDim) // [tokens, hidden]
+}
+
+// window is the number of positions that attention in layer l looks at; 0: all.
+func (c *context) window(l int) int {
+	if c.cfg.SlidingLayers == nil || !c.cfg.SlidingLayers[l] {
+		return 0
+	}
+	return c.cfg.SlidingWindow
 }
 
 // feedForward is the SwiGLU feed-forward of layer l with the given inner width; x: [tokens, hidden].

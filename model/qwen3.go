@@ -1,17 +1,10 @@
 package model
 
-import (
-	"fmt"
-
-	"github.com/qwenvk/qwenvk/graph"
-)
+import "github.com/qwenvk/qwenvk/graph"
 
 // qwen3 declares the dense Qwen3 models, 0.6B to 32B: pre-norm blocks of grouped-query attention with normed queries
 // and keys, and a SwiGLU feed-forward (Qwen3 Technical Report, 2025; transformers Qwen3ForCausalLM).
 func qwen3(c *context) (*graph.Graph, error) {
-	if c.cfg.SlidingWindow > 0 {
-		return nil, fmt.Errorf("sliding-window attention is not part of this version: %w", ErrUnsupported)
-	}
 	return c.decoder(func(l int, h graph.Value) graph.Value {
 		h = c.b.Add(h, c.qwen3Attention(c.norm(h, l, "attn_norm"), l))
 		if c.sparse(l) {

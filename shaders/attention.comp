@@ -5,7 +5,8 @@
 // The GQA query heads of a key head and the tokens of a sequence are packed: packed row r is head r%GQA of the group and
 // token r/GQA of the sequence, so that each key and value is read once for all rows of a workgroup.
 // Work: one workgroup per BR packed rows, key head and split: grid (ceil(max rows·GQA/BR), KVHeads·Splits, sequences).
-// It walks over the pages p ≡ split (mod Splits) that the bound cache holds, up to its last visible position. Per page:
+// It walks over the pages p ≡ split (mod Splits) that the bound cache holds, from where the first row's window begins up
+// to its last visible position. Per page:
 //
 //   scores   LANES invocations share a key, each sums q·k over its slices of D for all rows
 //   softmax  8 invocations share a row, 4 keys each: new maximum, probabilities, correction of what was summed before
@@ -44,6 +45,7 @@ layout(push_constant) uniform Push {
     uint Splits;
     uint Part;
     float Scale;
+    uint Window; // positions that a query sees, its own included; 0: all
 } push;
 
 const uint QUADS = HEAD_DIM / 4;
@@ -82,6 +84,11 @@ vec4 value_quad(uint i) {
 #endif
 }
 
+// How many of the first `positions` positions the window hides from the last of them.
+uint hidden_by_window(uint positions) {
+    return push.Window != 0 && positions > push.Window ? positions - push.Window : 0;
+}
+
 void main() {
     uint t = gl_LocalInvocationIndex;
     uint kv_head = gl_WorkGroupID.y / push.Splits;
@@ -113,7 +120,12 @@ void main() {
         }
     }
 
-    for (uint page = split; page * PAGE_TOKENS <= last_position; page += push.Splits) {
+    // No row sees a position in front of the first row's window.
+    uint first_seen = hidden_by_window(seq.start + first / GQA + 1);
+    uint first_page = first_seen / PAGE_TOKENS;
+    first_page += (split + push.Splits - first_page % push.Splits) % push.Splits; // the first of this split
+
+    for (uint page = first_page; page * PAGE_TOKENS <= last_position; page += push.Splits) {
         uint physical = step_words[push.BlocksAt + seq.slot * push.MaxBlocks + page] - push.FirstPage;
         if (physical >= push.Pages) { // below FirstPage wraps around
             continue;
@@ -145,9 +157,12 @@ void main() {
         [[unroll]] for (uint turn = 0; turn < ROW_TURNS; turn++) {
             uint r = turn * ROW_STEP + t / ROW_THREADS;
             if (r < BR) {
-                // The keys of the page below `visible` come no later than the row's token.
+                // The keys of the page below `visible` come no later than the row's token, those from `hidden` on are
+                // in its window.
                 uint positions = seq.start + (first + min(r, count - 1)) / GQA + 1;
                 uint visible = positions > page * PAGE_TOKENS ? positions - page * PAGE_TOKENS : 0;
+                uint before = hidden_by_window(positions);
+                uint hidden = before > page * PAGE_TOKENS ? before - page * PAGE_TOKENS : 0;
                 float best = NONE;
                 [[unroll]] for (uint i = 0; i < ROW_KEYS; i++) {
                     uint k = t % ROW_THREADS * ROW_KEYS + i;
@@ -155,7 +170,7 @@ void main() {
                     [[unroll]] for (uint lane = 0; lane < LANES; lane++) {
                         s += scores[r * LOCAL_SIZE + k * LANES + lane];
                     }
-                    own[turn][i] = k < visible ? s : NONE;
+                    own[turn][i] = k < visible && k >= hidden ? s : NONE;
                     best = max(best, own[turn][i]);
                 }
                 row_parts[r * ROW_THREADS + t % ROW_THREADS] = best;
@@ -189,6 +204,7 @@ void main() {
 
         {
             uint group = t / SPAN;
+            uint begin = first_seen > page * PAGE_TOKENS ? first_seen - page * PAGE_TOKENS : 0;
             uint end = min(last_position - page * PAGE_TOKENS + 1, PAGE_TOKENS); // what any row sees
             [[unroll]] for (uint r = 0; r < BR; r++) {
                 float scale = correction[r];
@@ -197,7 +213,7 @@ void main() {
                 }
             }
             if (group < GROUPS) {
-                for (uint k = group * GROUP_KEYS; k < min((group + 1) * GROUP_KEYS, end); k++) {
+                for (uint k = max(group * GROUP_KEYS, begin); k < min((group + 1) * GROUP_KEYS, end); k++) {
                     [[unroll]] for (uint i = 0; i < PIECES; i++) {
                         uint at = i * SPAN + t % SPAN;
                         if (PIECES == 1 || at < QUADS) {

@@ -15,6 +15,7 @@ type attentionCase struct {
 	kvHeads, gqa, dim int
 	sequences         []sequence
 	splits            int
+	window            int               // 0: none
 	shards            int               // buffers that the cache lies in
 	tuning            map[string]uint32 // nil: as the table says
 }
@@ -25,6 +26,12 @@ var attentionCases = []attentionCase{
 	{name: "prefill", kvHeads: 1, gqa: 4, dim: 64, sequences: []sequence{{0, 33, 0}, {1, 9, 60}}},
 	{name: "split", kvHeads: 1, gqa: 2, dim: 128, sequences: []sequence{{0, 1, 170}, {1, 2, 20}}, splits: 4},
 	{name: "sharded", kvHeads: 2, gqa: 1, dim: 64, sequences: []sequence{{0, 5, 150}, {1, 1, 3}}, splits: 2, shards: 3},
+	{name: "small window", kvHeads: 1, gqa: 7, dim: 64, sequences: []sequence{{0, 40, 0}, {1, 9, 60}}, window: 5},
+	{name: "window of a page", kvHeads: 1, gqa: 2, dim: 128, sequences: []sequence{{0, 33, 31}, {1, 1, 32}, {2, 1, 31}}, window: 32},
+	{name: "window over pages", kvHeads: 2, gqa: 1, dim: 64, sequences: []sequence{{0, 1, 200}, {1, 70, 3}}, window: 40},
+	{name: "window beyond the context", kvHeads: 1, gqa: 2, dim: 64, sequences: []sequence{{0, 20, 50}}, window: 500},
+	{name: "split window", kvHeads: 1, gqa: 2, dim: 128, sequences: []sequence{{0, 1, 170}, {1, 2, 20}}, splits: 4, window: 50},
+	{name: "sharded window", kvHeads: 2, gqa: 1, dim: 64, sequences: []sequence{{0, 5, 150}, {1, 1, 3}}, splits: 2, shards: 3, window: 33},
 	{
 		name: "odd sizes", kvHeads: 1, gqa: 7, dim: 20, sequences: []sequence{{0, 3, 40}},
 		tuning: map[string]uint32{"LOCAL_SIZE": 64, "BR": 3},
@@ -62,7 +69,7 @@ func (c attentionCase) run(b *bed, m shaders.Module, rng *rand.Rand) (got []floa
 	k, v := newCache(m.Variant.KV, step.pages, c.kvHeads, c.dim), newCache(m.Variant.KV, step.pages, c.kvHeads, c.dim)
 	slots := map[[3]int][2][]float64{} // slot, head, position: key and value
 	for _, s := range c.sequences {
-		for position := range s.start + s.rows {
+		for position := c.first(s.start); position < s.start+s.rows; position++ {
 			for h := range c.kvHeads {
 				page := step.page(s.slot, position)
 				var kv [2][]float64
@@ -80,9 +87,9 @@ func (c attentionCase) run(b *bed, m shaders.Module, rng *rand.Rand) (got []floa
 	for _, s := range c.sequences {
 		for token := range s.rows {
 			for h := range heads {
-				keys := make([][2][]float64, s.start+token+1)
-				for position := range keys {
-					keys[position] = slots[[3]int{s.slot, h / c.gqa, position}]
+				var keys [][2][]float64
+				for position := c.first(s.start + token); position <= s.start+token; position++ {
+					keys = append(keys, slots[[3]int{s.slot, h / c.gqa, position}])
 				}
 				want = append(want, attend(widen(q[(row*heads+h)*c.dim:][:c.dim]), keys, float64(float32(scale)))...)
 			}
@@ -90,6 +97,14 @@ func (c attentionCase) run(b *bed, m shaders.Module, rng *rand.Rand) (got []floa
 		}
 	}
 	return c.dispatch(b, m, step, q, k, v, float32(scale)), want
+}
+
+// first is the first position that the query at a position sees.
+func (c attentionCase) first(position int) int {
+	if c.window == 0 {
+		return 0
+	}
+	return max(0, position+1-c.window)
 }
 
 // attend is softmax(q·K·scale)·V for one row.
@@ -145,7 +160,7 @@ func (c attentionCase) dispatch(b *bed, m shaders.Module, step *batch, q []float
 		push := shaders.AttentionPush{
 			Rows: uint32(step.Rows), Heads: uint32(heads), KVHeads: uint32(c.kvHeads),
 			SeqsAt: uint32(step.SeqsAt()), BlocksAt: uint32(step.BlocksAt()), MaxBlocks: uint32(step.MaxBlocks),
-			FirstPage: uint32(first), Pages: uint32(pages), Splits: uint32(splits), Part: uint32(shard * splits), Scale: scale,
+			FirstPage: uint32(first), Pages: uint32(pages), Splits: uint32(splits), Part: uint32(shard * splits), Scale: scale, Window: uint32(c.window),
 		}
 		groups := [3]uint32{ceil(maxRows, int(tuning["BR"])), uint32(c.kvHeads * splits), uint32(step.Seqs)}
 		b.run(m, constants, push, groups, floats(q), part(k), part(v), step.array(), out, ml)

@@ -84,6 +84,7 @@ type AttentionPush struct {
 	Splits                      uint32 // logical page p of a sequence belongs to split p mod Splits
 	Part                        uint32 // partial results of split s go to part Part+s
 	Scale                       float32
+	Window                      uint32 // positions that a query sees, its own and those in front of it; 0: all
 }
 
 // MergePush drives "attention_merge": Parts partial softmaxes become one row of the output.

@@ -228,8 +228,8 @@ func (e *Executor) rounded(row []float64) []float64 {
 	return stored
 }
 
-// attention: y[t, h] = Σⱼ softmaxⱼ(scale · q[t, h]·k[j, g]) · v[j, g] over the positions j up to that of token t
-// (Vaswani et al. 2017), where heads/kvHeads query heads h in a row share the key head g (Ainslie et al. 2023).
+// attention: y[t, h] = Σⱼ softmaxⱼ(scale · q[t, h]·k[j, g]) · v[j, g] over the positions j up to that of token t, or the
+// last Window of them (Vaswani et al. 2017), where heads/kvHeads query heads h in a row share the key head g (Ainslie et al. 2023).
 func (r *run) attention(n *graph.Node, q *Matrix) (*Matrix, error) {
 	y, d, share := newMatrix(q.Rows, q.Cols), r.kv.HeadDim, n.Heads/r.kv.Heads
 	for t, p := range r.positions {
@@ -239,17 +239,21 @@ func (r *run) attention(n *graph.Node, q *Matrix) (*Matrix, error) {
 		}
 		for h := range n.Heads {
 			query, g := q.Row(t)[h*d:(h+1)*d], h/share*d
-			scores := make([]float64, p+1)
+			first := 0
+			if n.Window > 0 {
+				first = max(0, p+1-n.Window)
+			}
+			scores := make([]float64, p+1-first)
 			for j := range scores {
 				for i, v := range query {
-					scores[j] += v * c.k[j][g+i]
+					scores[j] += v * c.k[first+j][g+i]
 				}
 				scores[j] *= n.Scale
 			}
 			softmax(scores)
 			for j, weight := range scores {
 				for i := range d {
-					y.Row(t)[h*d+i] += weight * c.v[j][g+i]
+					y.Row(t)[h*d+i] += weight * c.v[first+j][g+i]
 				}
 			}
 		}

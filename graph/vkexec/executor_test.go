@@ -126,45 +126,54 @@ func sameBits(t *testing.T, what string, got, want []float32) {
 // TestReplay replays one decode plan from length 1 to the full context over poisoned memory, and compares every step
 // with a plan that was recorded just for it.
 func TestReplay(t *testing.T) {
-	for _, kv := range []KVType{"f32", "f16"} {
-		for _, o := range []Options{{Splits: 1}, {Splits: 3, FuseNorm: true}} {
-			t.Run(fmt.Sprintf("kv-%s/splits%d", kv, o.Splits), func(t *testing.T) {
-				const context96 = 96
-				o.Context, o.KV = context96, kv
-				replayed, fresh := tiny(t, "qwen3-dense-tied", unmasked, o), tiny(t, "qwen3-dense-tied", unmasked, o)
-				for _, e := range []*Executor{replayed, fresh} {
-					poison(t, e, true)
-					mapPages(e)
-				}
-				id := int32(7)
-				for length := range context96 {
-					poison(t, replayed, false)
-					poison(t, fresh, false)
-					var a *Result
-					if length == 0 {
-						a = run(t, replayed, []int32{id}, 0, TailGreedy)
-					} else {
-						var err error
-						if a, err = replayed.Next(context.Background(), 1, NoHistory); err != nil {
-							t.Fatal(err)
-						}
+	for _, c := range []struct {
+		name string
+		kv   KVType
+		o    Options
+	}{
+		{"qwen3-dense-tied", "f32", Options{Splits: 1}},
+		{"qwen3-dense-tied", "f32", Options{Splits: 3, FuseNorm: true}},
+		{"qwen3-dense-tied", "f16", Options{Splits: 1}},
+		{"qwen3-dense-tied", "f16", Options{Splits: 3, FuseNorm: true}},
+		{"qwen2-sliding", "f16", Options{Splits: 2, FuseNorm: true}},
+	} {
+		name, kv, o := c.name, c.kv, c.o
+		t.Run(fmt.Sprintf("%s/kv-%s/splits%d", name, kv, o.Splits), func(t *testing.T) {
+			const context96 = 96
+			o.Context, o.KV = context96, kv
+			replayed, fresh := tiny(t, name, unmasked, o), tiny(t, name, unmasked, o)
+			for _, e := range []*Executor{replayed, fresh} {
+				poison(t, e, true)
+				mapPages(e)
+			}
+			id := int32(7)
+			for length := range context96 {
+				poison(t, replayed, false)
+				poison(t, fresh, false)
+				var a *Result
+				if length == 0 {
+					a = run(t, replayed, []int32{id}, 0, TailGreedy)
+				} else {
+					var err error
+					if a, err = replayed.Next(context.Background(), 1, NoHistory); err != nil {
+						t.Fatal(err)
 					}
-					for key, p := range fresh.plans {
-						p.commands.Close()
-						delete(fresh.plans, key)
-					}
-					b := run(t, fresh, []int32{id}, length, TailGreedy)
-					sameBits(t, fmt.Sprintf("length %d", length+1), logits(t, replayed, a), logits(t, fresh, b))
-					if a.IDs[0] != b.IDs[0] {
-						t.Fatalf("length %d: id %d, want %d", length+1, a.IDs[0], b.IDs[0])
-					}
-					id = b.IDs[0]
 				}
-				if n := len(replayed.plans); n != 2 {
-					t.Errorf("%d plans were recorded, want one for the first step and one for all others", n)
+				for key, p := range fresh.plans {
+					p.commands.Close()
+					delete(fresh.plans, key)
 				}
-			})
-		}
+				b := run(t, fresh, []int32{id}, length, TailGreedy)
+				sameBits(t, fmt.Sprintf("length %d", length+1), logits(t, replayed, a), logits(t, fresh, b))
+				if a.IDs[0] != b.IDs[0] {
+					t.Fatalf("length %d: id %d, want %d", length+1, a.IDs[0], b.IDs[0])
+				}
+				id = b.IDs[0]
+			}
+			if n := len(replayed.plans); n != 2 {
+				t.Errorf("%d plans were recorded, want one for the first step and one for all others", n)
+			}
+		})
 	}
 }
 

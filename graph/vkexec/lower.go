@@ -243,7 +243,7 @@ func (l *lowering) attention(n *graph.Node) {
 		push := shaders.AttentionPush{
 			Rows: uint32(l.key.rows), Heads: uint32(n.Heads), KVHeads: uint32(kvHeads),
 			SeqsAt: uint32(l.e.step.SeqsAt()), BlocksAt: uint32(l.e.step.BlocksAt()), MaxBlocks: uint32(l.e.step.MaxBlocks),
-			FirstPage: uint32(s.first), Pages: uint32(s.pages), Splits: uint32(splits), Part: uint32(i * splits), Scale: float32(n.Scale),
+			FirstPage: uint32(s.first), Pages: uint32(s.pages), Splits: uint32(splits), Part: uint32(i * splits), Scale: float32(n.Scale), Window: uint32(n.Window),
 		}
 		k := kernel{name: "attention", variant: shaders.Variant{KV: string(l.e.kv.kind)}, rows: l.key.widest * gqa, k: d, n: l.key.rows, set: set}
 		l.add(n, k, push, func(c constants) [3]uint32 {

@@ -50,3 +50,23 @@ func TestOracleBias(t *testing.T) {
 		}
 	}
 }
+
+// TestOracleWindow runs sliding layers beside full ones: windows below, at and above a page of the cache and across its
+// borders, whole prompts and single tokens.
+func TestOracleWindow(t *testing.T) {
+	for _, s := range []shape{
+		{arch: "qwen2", window: 7, bias: "self_attn", vocab: 300, hidden: 896, layers: 2, heads: 14, kvHeads: 2, headDim: 64, ffn: 96, tied: true},
+		{arch: "qwen3", window: 32, vocab: 290, hidden: 96, layers: 3, heads: 7, kvHeads: 1, headDim: 128, ffn: 96},
+		{arch: "qwen3", window: 35, vocab: 280, hidden: 64, layers: 2, heads: 2, kvHeads: 1, headDim: 64, ffn: 64},
+	} {
+		path := writeModel(t, s, randomWeights)
+		for mask, m := range masks {
+			if mask != "tier0" && mask != "tier1" || testing.Short() && mask != "tier1" {
+				continue
+			}
+			t.Run(s.String()+"/"+mask, func(t *testing.T) {
+				compareWithOracle(t, path, model.Options{}, m, Options{Context: 96, KV: "f32", FuseNorm: mask == "tier1", Splits: 2})
+			})
+		}
+	}
+}

@@ -188,12 +188,14 @@ type shape struct {
 	vocab, hidden, layers, heads, kvHeads, headDim, ffn int
 	tied                                                bool
 
-	arch string // model_type; "": qwen3
+	arch   string // model_type; "": qwen3
+	window int    // positions that all layers but the first see; 0: all of them
+
 	bias string // modules whose name contains it have a bias; "": none has
 }
 
 func (s shape) String() string {
-	return fmt.Sprintf("%sv%d-h%d-l%d-%dx%dx%d-f%d-tied=%v%s", s.arch, s.vocab, s.hidden, s.layers, s.heads, s.kvHeads, s.headDim, s.ffn, s.tied, s.bias)
+	return fmt.Sprintf("%sv%d-h%d-l%d-%dx%dx%d-f%d-tied=%v%s", s.arch, s.vocab, s.hidden, s.layers, s.heads, s.kvHeads, s.headDim, s.ffn, s.tied, s.bias) + map[bool]string{true: fmt.Sprintf("-w%d", s.window)}[s.window > 0]
 }
 
 // TestOracleShapes runs shapes that no published model has, and ratios of heads that some have.
@@ -316,7 +318,7 @@ func writeModel(t *testing.T, s shape, fill func(rng *rand.Rand, name string, x 
 		"architectures": []string{map[string]string{"qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}[arch]}, "model_type": arch, "vocab_size": s.vocab, "hidden_size": s.hidden,
 		"intermediate_size": s.ffn, "num_hidden_layers": s.layers, "num_attention_heads": s.heads, "num_key_value_heads": s.kvHeads,
 		"head_dim": s.headDim, "max_position_embeddings": 512, "rms_norm_eps": 1e-6, "rope_theta": 1e6,
-		"tie_word_embeddings": s.tied, "torch_dtype": "bfloat16", "attention_bias": s.bias != "",
+		"tie_word_embeddings": s.tied, "torch_dtype": "bfloat16", "attention_bias": s.bias != "", "use_sliding_window": s.window > 0, "sliding_window": s.window, "max_window_layers": 1,
 	})
 	if err != nil {
 		t.Fatal(err)
