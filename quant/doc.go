@@ -4,7 +4,7 @@
 // Three nouns:
 //
 //   - a [Type] is how a file stores numbers: F32, F16, BF16, or blocks of quants (Q8_0,
-//     Q4_0, Q6_K) that mix scales and quants. [Dequantize] says what such bytes mean.
+//     Q4_K, IQ4_XS, ...) that mix scales and quants. [Dequantize] says what such bytes mean.
 //   - a [Layout] is how a tensor lies in device memory: one or more planes. A plane holds
 //     one kind of thing for the whole tensor (all quants, all scales, ...), row after row,
 //     so that neighbouring invocations read neighbouring words. [Repack] changes a file's
@@ -23,7 +23,23 @@
 //	BF16    bf16 [cols]        -               -                -             w
 //	Q8      i8 q [cols]        f16 s [cols/G]  i8 z [cols/G]    -             (q - z) * s
 //	Q4      4-bit q [cols]     f16 s [cols/G]  u8 z [cols/G]    -             (q - z) * s
-//	Q6K     low 4 bits [cols]  high 2 [cols]   i8 s [cols/16]   f16 [cols/256]  d * s * (q - 32)
+//	Q4_1    4-bit q [cols]     f16 s, f16 m    -                -             s * q + m
+//	Q5_0    low 4 bits [cols]  f16 s           fifth [cols]     -             s * (q - 16)
+//	Q5_1    low 4 bits [cols]  f16 s, f16 m    fifth [cols]     -             s * q + m
+//	Q2K     2-bit q [cols]     4-bit s, m      f16 d, f16 e     -             d * s * q - e * m
+//	Q3K     low 2 bits [cols]  third [cols]    i8 s             f16 d         d * s * (q - 4)
+//	Q4K     4-bit q [cols]     u8 s, u8 m      f16 d, f16 e     -             d * s * q - e * m
+//	Q5K     low 4 bits [cols]  fifth [cols]    u8 s, u8 m       f16 d, f16 e  d * s * q - e * m
+//	Q6K     low 4 bits [cols]  high 2 [cols]   i8 s             f16 d         d * s * (q - 32)
+//	IQ4NL   4-bit q [cols]     f16 s           -                -             s * table[q]
+//	IQ4XS   4-bit q [cols]     i8 s            f16 d            -             d * s * table[q]
+//	MXFP4   4-bit q [cols]     u8 x            -                -             2^(x-128) * table[q]
+//
+// Scales s and m are [cols/G], G being 16 for Q2K, Q3K and Q6K, 32 for the others without a
+// choice; d and e are [cols/256]. Where a plane has two numbers they take turns; Q2K's share a
+// byte, s in the low nibble. Six-bit scales of the files have bytes of their own here, so that
+// one load has them: at most 4 % more than the file's bits. Products are rounded from left to
+// right before the minimum is added or taken off.
 //
 // Q8 and Q4 have plane 2 only with Zero set. Without it z is 0 for Q8 and 8 for Q4.
 // Q8's zero points and quants are both stored less 128, which leaves q - z as it is.
@@ -37,6 +53,9 @@
 //
 // 2-bit plane: one u32 word for 16 consecutive elements. Element 4i+b (i, b in 0..3) sits in
 // byte b, bits 2i and 2i+1.
+//
+// 1-bit plane: one u32 word for 32 consecutive elements. Element 4i+b (i in 0..7) sits in byte b,
+// bit i.
 //
 // # What it must not do
 //

@@ -12,8 +12,8 @@ import (
 )
 
 // benchmarkProduct times one dispatch of a matrix kernel with its submit, and reports arithmetic and the bandwidth of
-// reading the weights.
-func benchmarkProduct(b *testing.B, bed *bed, m shaders.Module, rows, k, n int) {
+// reading the weights. ready, if any, is called before the first timed dispatch.
+func benchmarkProduct(b *testing.B, bed *bed, m shaders.Module, rows, k, n int, ready func()) {
 	bed.TB = b
 	w := newMatrix(rand.New(rand.NewPCG(1, 1)), m.Variant.Weights, rows, k, 32, false)
 	constants := with(with(shaders.Tuning(m.Kernel, m.Variant, bed.software(), rows, k, n), w.constants()),
@@ -59,6 +59,9 @@ func benchmarkProduct(b *testing.B, bed *bed, m shaders.Module, rows, k, n int) 
 	if err := bed.device.Run(context.Background(), c); err != nil { // compiles, where the driver puts that off
 		b.Fatal(err)
 	}
+	if ready != nil {
+		ready()
+	}
 	for b.Loop() {
 		if err := bed.device.Run(context.Background(), c); err != nil {
 			b.Fatal(err)
@@ -74,7 +77,7 @@ func BenchmarkMatMulVec(b *testing.B) {
 	for _, m := range bed.modules("mul_mat_vec") {
 		for _, n := range []int{1, 4} {
 			b.Run(fmt.Sprintf("%s/tier%d/3072x1024x%d", m.Variant, m.Tier, n), func(b *testing.B) {
-				benchmarkProduct(b, bed, m, 3072, 1024, n)
+				benchmarkProduct(b, bed, m, 3072, 1024, n, nil)
 			})
 		}
 	}
@@ -85,7 +88,7 @@ func BenchmarkMatMul(b *testing.B) {
 	for _, m := range bed.modules("mul_mat") {
 		for _, n := range []int{16, 64} {
 			b.Run(fmt.Sprintf("%s/tier%d/3072x1024x%d", m.Variant, m.Tier, n), func(b *testing.B) {
-				benchmarkProduct(b, bed, m, 3072, 1024, n)
+				benchmarkProduct(b, bed, m, 3072, 1024, n, nil)
 			})
 		}
 	}
