@@ -15,11 +15,16 @@ type Info struct {
 	Name, Architecture, Format string
 	Type                       string // what most of its weights are stored as: "Q4_0"
 	Params                     int64  // weights; a tied embedding counts once
+	ActiveParams               int64  // of those, how many one token uses: all but the experts that are not chosen
 	WeightBytes                int64  // of the weights on the device
 	FileBytes                  int64  // of the tensors in the file
 	Layers, Hidden, Heads      int
 	KVHeads, HeadDim           int
 	Intermediate, Vocab        int
+	Experts, ExpertsUsed       int  // per sparse layer, and of them per token; 0 in a dense model
+	ExpertIntermediate         int  // width of an expert
+	SharedIntermediate         int  // width of the expert that all tokens use; 0: there is none
+	SparseLayers               int  // layers with experts
 	Tied                       bool // the output head is the embedding
 	TrainedContext             int
 	Context                    int            // of this load; 0 for Inspect
@@ -36,12 +41,21 @@ type Memory struct{ Weights, KV, Scratch uint64 }
 func describeModel(c *loader.Checkpoint, m *model.Model) Info {
 	cfg := m.Config
 	info := Info{
-		Name: c.Name(), Architecture: c.Architecture(), Format: c.Format(), Params: m.Params,
+		Name: c.Name(), Architecture: c.Architecture(), Format: c.Format(), Params: m.Params, ActiveParams: m.Active,
 		WeightBytes: int64(vkexec.WeightBytes(m.Graph)), FileBytes: c.TotalBytes(),
 		Layers: cfg.Layers, Hidden: cfg.Hidden, Heads: cfg.Heads, KVHeads: cfg.KVHeads, HeadDim: cfg.HeadDim,
 		Intermediate: cfg.Intermediate, Vocab: cfg.Vocab, Tied: cfg.Tied, TrainedContext: cfg.ContextLength,
 		TensorTypes:     map[string]int{},
 		KVBytesPerToken: int64(2 * cfg.Layers * cfg.KVHeads * cfg.HeadDim * 2),
+	}
+	if moe := cfg.MoE; moe != nil {
+		info.Experts, info.ExpertsUsed = moe.Experts, moe.Used
+		info.ExpertIntermediate, info.SharedIntermediate = moe.Intermediate, moe.SharedIntermediate
+		for _, sparse := range moe.Sparse {
+			if sparse {
+				info.SparseLayers++
+			}
+		}
 	}
 	var most int64
 	for _, t := range c.TypeCounts() {

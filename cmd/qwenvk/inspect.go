@@ -40,6 +40,7 @@ type inspection struct {
 	HeadDim        int            `json:"head_dim"`
 	Intermediate   int            `json:"intermediate"`
 	Vocab          int            `json:"vocab"`
+	Experts        *expertsOf     `json:"experts,omitempty"`
 	Tied           bool           `json:"tied"`
 	TrainedContext int            `json:"trained_context"`
 	Tensors        map[string]int `json:"tensors"` // by type
@@ -47,6 +48,16 @@ type inspection struct {
 	KVBytes        int64          `json:"kv_bytes"`
 	FLOPsPerToken  int64          `json:"flops_per_token"`
 	BytesPerToken  int64          `json:"bytes_per_token"`
+}
+
+// expertsOf describes a mixture of experts.
+type expertsOf struct {
+	Number             int   `json:"number"` // per sparse layer
+	Used               int   `json:"used"`   // per token
+	Intermediate       int   `json:"intermediate"`
+	SharedIntermediate int   `json:"shared_intermediate"`
+	Layers             int   `json:"layers"`
+	ActiveParams       int64 `json:"active_params"`
 }
 
 // defaultContext is the most that is taken when no context is asked for; see the root package.
@@ -98,6 +109,9 @@ func inspectionOf(i qwenvk.Info, o qwenvk.LoadOptions) inspection {
 		TrainedContext: i.TrainedContext, Tensors: i.TensorTypes, Context: o.Context,
 		FLOPsPerToken: i.FLOPsPerToken, BytesPerToken: i.BytesPerToken,
 	}
+	if i.Experts > 0 {
+		d.Experts = &expertsOf{i.Experts, i.ExpertsUsed, i.ExpertIntermediate, i.SharedIntermediate, i.SparseLayers, i.ActiveParams}
+	}
 	if d.Context == 0 {
 		d.Context = min(i.TrainedContext, defaultContext)
 	}
@@ -120,6 +134,14 @@ func (d inspection) text() string {
 	row("model", "%s (%s, %s)", d.Name, d.Architecture, d.Format)
 	row("parameters", "%s (%d)", count(d.Params), d.Params)
 	row("layers", "%d of hidden size %d, feed-forward %d", d.Layers, d.Hidden, d.Intermediate)
+	if e := d.Experts; e != nil {
+		shared := ""
+		if e.SharedIntermediate > 0 {
+			shared = fmt.Sprintf(", beside one of %d for all tokens", e.SharedIntermediate)
+		}
+		row("experts", "%d of %d for each token, of %d%s, in %d layers", e.Used, e.Number, e.Intermediate, shared, e.Layers)
+		row("active", "%s (%d) of the parameters for each token", count(e.ActiveParams), e.ActiveParams)
+	}
 	row("heads", "%d for queries, %d for keys and values, of %d", d.Heads, d.KVHeads, d.HeadDim)
 	row("vocabulary", "%d tokens, %s", d.Vocab, tied)
 	row("trained context", "%d tokens", d.TrainedContext)
