@@ -9,7 +9,7 @@ import (
 )
 
 // moeCases are the golden mixtures of experts.
-var moeCases = []string{"qwen3moe-top2", "qwen3moe-top8-mixed"}
+var moeCases = []string{"qwen3moe-top2", "qwen3moe-top8-mixed", "qwen2moe", "qwen2moe-mixed"}
 
 // TestGoldensExperts is TestGoldens for mixtures of experts, as they are stored. An error as large as the smallest gap
 // between a chosen and the next expert, 9e-5 here, may send a token elsewhere; rounding the cache to f16 does not in

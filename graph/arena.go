@@ -35,11 +35,12 @@ func PlanArena(g *Graph, tokens, seqs int) *Arena {
 		if l.first < 0 {
 			l.first = at
 		}
-		l.last = at
+		l.last = max(l.last, at)
 	}
 	for i, n := range g.Nodes {
+		beside := besides(g, i)
 		for _, in := range n.In {
-			touch(in, i)
+			touch(in, beside)
 		}
 		touch(n.Out, i)
 	}
@@ -83,6 +84,21 @@ func PlanArena(g *Graph, tokens, seqs int) *Arena {
 		placed = append(placed, l)
 	}
 	return a
+}
+
+// besides is the last of the nodes behind node i that none from i on hands a value to: they may run beside each other. What
+// they read must not be written over by one of them, or memory would make them wait where values don't.
+func besides(g *Graph, i int) int {
+	made := map[ID]bool{g.Nodes[i].Out: true}
+	for j := i + 1; j < len(g.Nodes); j++ {
+		for _, in := range g.Nodes[j].In {
+			if made[in] {
+				return j - 1
+			}
+		}
+		made[g.Nodes[j].Out] = true
+	}
+	return len(g.Nodes) - 1
 }
 
 func align(n, to int64) int64 { return (n + to - 1) / to * to }

@@ -18,29 +18,32 @@ func checkExperts(m *loader.MoE) error {
 	return nil
 }
 
-// sparse reports whether layer l has experts.
-func (c *context) sparse(l int) bool { return c.cfg.MoE != nil && c.cfg.MoE.Sparse[l] }
+// expertsOrDense adds the feed-forward of layer l to the residual stream h [tokens, hidden].
+func (c *context) expertsOrDense(h graph.Value, l int) graph.Value {
+	x := c.norm(h, l, "ffn_norm")
+	if c.cfg.MoE.Sparse[l] {
+		return c.experts(h, x, l)
+	}
+	return c.b.Add(h, c.feedForward(x, l, c.cfg.Intermediate))
+}
 
-// experts adds the feed-forward of the sparse layer l to the residual stream h [tokens, hidden].
+// experts adds the experts of the sparse layer l to the residual stream h; x is h normed, both [tokens, hidden].
 //
 // A router gives every expert a share of each token, and the token's used experts, those with the greatest shares, are
 // summed by them. Qwen2-MoE has one more expert that sees all tokens, behind a gate of its own.
-func (c *context) experts(l int, h graph.Value) graph.Value {
+func (c *context) experts(h, x graph.Value, l int) graph.Value {
 	b, cfg, moe := c.b, c.cfg, c.cfg.MoE
-	name := func(s string) string { return fmt.Sprintf("blk.%d.%s.weight", l, s) }
-
-	x := b.RMSNorm(h, c.vector(name("ffn_norm"), cfg.Hidden), cfg.RMSEps)
-	logits := b.MatMul(x, c.unchanged(name("ffn_gate_inp"), moe.Experts, cfg.Hidden)) // [tokens, experts]
+	logits := b.MatMul(x, c.unchanged(name(l, "ffn_gate_inp.weight"), moe.Experts, cfg.Hidden)) // [tokens, experts]
 	// What depends on x alone comes before what depends on the router: it runs beside it.
 	var open, inner graph.Value
 	if moe.SharedIntermediate > 0 {
-		open = b.MatMul(x, c.unchanged(name("ffn_gate_inp_shexp"), 1, cfg.Hidden)) // [tokens, 1]
-		gate := b.MatMul(x, c.weight(name("ffn_gate_shexp"), moe.SharedIntermediate, cfg.Hidden))
-		inner = b.SwiGLU(gate, b.MatMul(x, c.weight(name("ffn_up_shexp"), moe.SharedIntermediate, cfg.Hidden)))
+		open = b.MatMul(x, c.unchanged(name(l, "ffn_gate_inp_shexp.weight"), 1, cfg.Hidden)) // [tokens, 1]
+		gate := c.linear(x, name(l, "ffn_gate_shexp"), moe.SharedIntermediate, cfg.Hidden)
+		inner = b.SwiGLU(gate, c.linear(x, name(l, "ffn_up_shexp"), moe.SharedIntermediate, cfg.Hidden))
 	}
 	route := b.Route(logits, moe.Used, moe.Renormalise)
 	if moe.SharedIntermediate > 0 {
-		inner = b.MatMul(inner, c.weight(name("ffn_down_shexp"), cfg.Hidden, moe.SharedIntermediate)) // [tokens, hidden]
+		inner = c.linear(inner, name(l, "ffn_down_shexp"), cfg.Hidden, moe.SharedIntermediate) // [tokens, hidden]
 	}
 	gate := b.ExpertMatMul(x, route, c.each(l, "ffn_gate", moe.Intermediate, cfg.Hidden)) // [tokens, used·intermediate]
 	up := b.ExpertMatMul(x, route, c.each(l, "ffn_up", moe.Intermediate, cfg.Hidden))
@@ -52,11 +55,16 @@ func (c *context) experts(l int, h graph.Value) graph.Value {
 	return b.Add(h, b.Combine(down, route))
 }
 
-// each asks for the matrices [rows, cols] of all experts of a layer.
-func (c *context) each(l int, name string, rows, cols int) graph.Experts {
+// each asks for the matrices [rows, cols] of all experts of a layer. Some tools write an all-zero bias beside each; no
+// published model has another.
+func (c *context) each(l int, part string, rows, cols int) graph.Experts {
 	all := make(graph.Experts, c.cfg.MoE.Experts)
 	for e := range all {
-		all[e] = c.weight(fmt.Sprintf("blk.%d.%s.%d.weight", l, name, e), rows, cols)
+		expert := fmt.Sprintf("%s.%d", name(l, part), e)
+		all[e] = c.weight(expert+".weight", rows, cols)
+		if _, ok := c.bias(expert+".bias", rows); ok {
+			c.b.Fail(fmt.Errorf("tensor %s.bias: experts with biases are not computed: %w", expert, ErrUnsupported))
+		}
 		if c.b.Err() != nil {
 			break
 		}

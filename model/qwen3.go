@@ -7,9 +7,6 @@ import "github.com/qwenvk/qwenvk/graph"
 func qwen3(c *context) (*graph.Graph, error) {
 	return c.decoder(func(l int, h graph.Value) graph.Value {
 		h = c.b.Add(h, c.qwen3Attention(c.norm(h, l, "attn_norm"), l))
-		if c.sparse(l) {
-			return c.experts(l, h)
-		}
 		return c.b.Add(h, c.feedForward(c.norm(h, l, "ffn_norm"), l, c.cfg.Intermediate))
 	})
 }
