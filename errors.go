@@ -32,6 +32,10 @@ var (
 	ErrContextFull = engine.ErrContextFull
 	// ErrNoSlot: all sessions that the model was loaded for are in use.
 	ErrNoSlot = engine.ErrNoSlot
+	// ErrAdapter: the adapter was made for another model.
+	ErrAdapter = model.ErrAdapter
+	// ErrBusy: the session or the adapter is in use.
+	ErrBusy = engine.ErrBusy
 	// ErrNotFinite: a logit is not a number.
 	ErrNotFinite = vkexec.ErrNotFinite
 )

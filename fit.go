@@ -23,13 +23,14 @@ const minContext = 256
 type plan struct {
 	context     int
 	weights, kv uint64
+	adapters    uint64
 }
 
 // fit chooses the context and refuses what cannot fit, before anything is allocated. It asks the driver's budget
 // where there is one.
-func (r *Runtime) fit(m *model.Model, kv vkexec.KVType, o LoadOptions) (plan, error) {
+func (r *Runtime) fit(m *model.Model, kv vkexec.KVType, o LoadOptions, adapters uint64) (plan, error) {
 	trained := m.Config.ContextLength
-	p := plan{context: o.Context, weights: vkexec.WeightBytes(m.Graph)}
+	p := plan{context: o.Context, weights: vkexec.WeightBytes(m.Graph), adapters: adapters}
 	if o.Context < 0 || o.Context > MaxContext {
 		return p, fmt.Errorf("a context of %d tokens is not possible: use 1 to %d", o.Context, MaxContext)
 	}
@@ -42,7 +43,7 @@ func (r *Runtime) fit(m *model.Model, kv vkexec.KVType, o LoadOptions) (plan, er
 		free = r.device.Caps().DeviceBytes
 	}
 	need := func(context int) uint64 {
-		return p.weights + sessions*vkexec.KVBytes(m.Graph.KV, kv, context) + scratchBytes
+		return p.weights + p.adapters + sessions*vkexec.KVBytes(m.Graph.KV, kv, context) + scratchBytes
 	}
 	if o.Context == 0 {
 		for p.context > minContext && need(p.context) > free {
@@ -60,8 +61,12 @@ func (r *Runtime) fit(m *model.Model, kv vkexec.KVType, o LoadOptions) (plan, er
 			break
 		}
 	}
+	weights := bytesText(p.weights)
+	if p.adapters > 0 {
+		weights += ", adapters " + bytesText(p.adapters)
+	}
 	return p, fmt.Errorf("needs %s: weights %s, KV cache %s at %d tokens, scratch about %s; the device has %s free; %s: %w",
-		bytesText(need(p.context)), bytesText(p.weights), bytesText(p.kv), p.context, bytesText(scratchBytes), bytesText(free), advice, vk.ErrOutOfMemory)
+		bytesText(need(p.context)), weights, bytesText(p.kv), p.context, bytesText(scratchBytes), bytesText(free), advice, vk.ErrOutOfMemory)
 }
 
 // MaxContext is the largest context that can be asked for: where positions stop being exact in the attention kernels' arithmetic and no model goes.

@@ -36,7 +36,8 @@ type Info struct {
 }
 
 // Memory is what a loaded model takes on the device, in bytes.
-type Memory struct{ Weights, KV, Scratch uint64 }
+// Adapters counts those of the load, with what they add to the scratch left to Scratch.
+type Memory struct{ Weights, Adapters, KV, Scratch uint64 }
 
 func describeModel(c *loader.Checkpoint, m *model.Model) Info {
 	cfg := m.Config
@@ -71,8 +72,10 @@ func describeModel(c *loader.Checkpoint, m *model.Model) Info {
 
 // Inspection is a model file read without a device.
 type Inspection struct {
-	Info  Info
-	graph *graph.Graph
+	Info     Info
+	Adapters []AdapterInfo // of LoadOptions.Adapters, in their order
+	graph    *graph.Graph
+	set      *graph.Adapters // nil: none
 }
 
 // Inspect reads what a model file says of itself. It needs no Vulkan device; of the options it looks at those
@@ -104,12 +107,40 @@ func inspect(c *loader.Checkpoint, o LoadOptions) (i *Inspection, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Inspection{Info: describeModel(c, m), graph: m.Graph}, nil
+	i = &Inspection{Info: describeModel(c, m), graph: m.Graph}
+	if err := i.addAdapters(m, o.Adapters); err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+// addAdapters reads the adapters, and adds what they read to the figures per token.
+func (i *Inspection) addAdapters(m *model.Model, files []AdapterFile) error {
+	var list []*graph.Adapter
+	for n, f := range files {
+		file, g, err := openAdapter(m, f.Path, n)
+		if err != nil {
+			return err
+		}
+		i.Adapters = append(i.Adapters, describeAdapter(m, file, g, f.Scale))
+		if err := file.Close(); err != nil {
+			return err
+		}
+		list = append(list, g)
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	i.set = graph.NewAdapters(list...)
+	cost := graph.Compile(m.Graph, graph.Options{Output: graph.LastLogits, OneRowEach: true, Adapters: i.set}).Cost()
+	i.Info.FLOPsPerToken, i.Info.BytesPerToken = cost.FLOPs, cost.WeightBytes
+	i.Info.Memory.Adapters = vkexec.AdapterBytes(m.Graph, i.set)
+	return nil
 }
 
 // WriteGraph writes the compiled graph of a decode step as "text", "dot" (Graphviz) or "json", with the dispatches and
 // barriers that a card takes for it; software devices keep the norms apart.
 func (i *Inspection) WriteGraph(w io.Writer, format string) error {
-	g := graph.Compile(i.graph, graph.Options{Output: graph.LastLogits, OneRowEach: true, FuseNorm: true, SumExperts: true})
+	g := graph.Compile(i.graph, graph.Options{Output: graph.LastLogits, OneRowEach: true, FuseNorm: true, SumExperts: true, Adapters: i.set})
 	return g.Print(w, format, vkexec.Annotate(g, min(i.Info.TrainedContext, defaultContext)))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/qwenvk/qwenvk/chat"
@@ -41,6 +42,9 @@ type LoadOptions struct {
 	Chunk    int    // tokens of a prompt that are computed at a time, at most; 0: chosen for the device
 	Progress func(Progress)
 
+	// Adapters act on every session from its beginning, until it chooses others.
+	Adapters []AdapterFile
+
 	// WeightsOnly leaves tokenizer and chat template unread: the model takes and gives ids alone. Files that only
 	// measurements are made with may have a tokenizer that makes no sense.
 	WeightsOnly bool
@@ -64,6 +68,8 @@ type Model struct {
 	engine     *engine.Engine
 	info       Info
 	loadTime   time.Duration
+	adapters   atomic.Int64 // that were ever opened
+	defaults   []AdapterUse // of new sessions
 }
 
 // Load reads a .gguf file or a folder in Hugging Face layout and uploads its weights. Errors: [ErrNotFound],
@@ -108,7 +114,10 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 		}
 		m.chatML = o.Template == "" && m.checkpoint.ChatTemplate() == "" && m.template != nil
 	}
-	size, err := m.runtime.fit(m.model, kv, o)
+	if err := m.loadAdapters(o.Adapters); err != nil {
+		return err
+	}
+	size, err := m.runtime.fit(m.model, kv, o, m.adapterBytes())
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.checkpoint.Name(), err)
 	}
@@ -135,7 +144,13 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 	})
 	m.info = describeModel(m.checkpoint, m.model)
 	m.info.Context = size.context
-	m.info.Memory.Weights, m.info.Memory.KV, m.info.Memory.Scratch = m.exec.Memory()
+	memory := &m.info.Memory
+	memory.Weights, _, _ = m.exec.Memory()
+	if err := m.useAdapters(ctx); err != nil {
+		return fmt.Errorf("%s: %w", m.checkpoint.Name(), err)
+	}
+	memory.Adapters, memory.KV, memory.Scratch = m.exec.Memory()
+	memory.Adapters -= memory.Weights
 	m.loadTime = time.Since(begin)
 	return nil
 }
@@ -229,10 +244,10 @@ func (m *Model) Close() error {
 		m.exec.Close()
 		m.exec = nil
 	}
+	err := m.closeAdapters()
 	if m.checkpoint != nil {
-		err := m.checkpoint.Close()
+		err = errors.Join(err, m.checkpoint.Close())
 		m.checkpoint = nil
-		return err
 	}
-	return nil
+	return err
 }

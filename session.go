@@ -2,6 +2,7 @@ package qwenvk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -61,13 +62,20 @@ type Session struct {
 	s     *engine.Session
 }
 
-// NewSession claims one of the sequences that the model was loaded for. Error: [ErrNoSlot].
-func (m *Model) NewSession() (*Session, error) {
-	s, err := m.engine.NewSession()
+// NewSession claims one of the sequences that the model was loaded for. The adapters of the load act on it. Error:
+// [ErrNoSlot].
+func (m *Model) NewSession() (*Session, error) { return m.newSession(context.Background()) }
+
+func (m *Model) newSession(ctx context.Context) (*Session, error) {
+	inner, err := m.engine.NewSession()
 	if err != nil {
 		return nil, err
 	}
-	return &Session{model: m, s: s}, nil
+	s := &Session{model: m, s: inner}
+	if err := s.SetAdapters(ctx, m.defaults...); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // Generate continues ids, the whole prompt. What the session's cache already holds of it is not computed again.

@@ -127,7 +127,7 @@ func describe(rt *qwenvk.Runtime, m *qwenvk.Model, o Options) Row {
 	r := Row{
 		Batch: 1, Reps: o.Reps, Model: i.Name, Layers: i.Layers, Params: i.Params, Bytes: i.WeightBytes, Type: i.Type,
 		Device: d.Name, Driver: d.Driver + " " + d.DriverVersion, Tier: d.Tier, WeightBytes: i.BytesPerToken,
-		VRAMBytes: i.Memory.Weights + i.Memory.KV + i.Memory.Scratch, Program: o.Version, arch: i.Architecture,
+		VRAMBytes: i.Memory.Weights + i.Memory.Adapters + i.Memory.KV + i.Memory.Scratch, Program: o.Version, arch: i.Architecture,
 	}
 	if o.CopyGBPS > 0 {
 		r.CopyGBPS = &o.CopyGBPS

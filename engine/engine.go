@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/qwenvk/qwenvk/graph"
 	"github.com/qwenvk/qwenvk/graph/vkexec"
 	"github.com/qwenvk/qwenvk/tokenizer"
 )
@@ -39,11 +40,15 @@ type Engine struct {
 
 	// lastStep is the session of the last step if that was a decode step, whose next id is on the device.
 	lastStep *Session
+
+	sources map[*graph.Adapter]vkexec.Source
+	sets    []*adapterSet // on the device
+	clock   uint64        // of choices of sets
 }
 
 // New makes an engine over an executor, which stays the caller's to close. tok may be nil: tokens then have no text.
 func New(exec *vkexec.Executor, tok *tokenizer.Tokenizer, o Options) *Engine {
-	e := &Engine{exec: exec, tok: tok, options: o, chunk: exec.MaxRows(vkexec.TailNone)}
+	e := &Engine{exec: exec, tok: tok, options: o, chunk: exec.MaxRows(vkexec.TailNone), sources: map[*graph.Adapter]vkexec.Source{}}
 	for p := exec.Pages() - 1; p >= 0; p-- {
 		e.pages = append(e.pages, uint32(p))
 	}

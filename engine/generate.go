@@ -65,6 +65,8 @@ func (s *Session) Generate(ctx context.Context, ids []int32, o GenerateOptions) 
 	return func(yield func(Token, error) bool) {
 		g := &generation{s: s, o: o, ids: ids, begin: time.Now()}
 		s.result = Result{PromptTokens: len(ids)}
+		s.running = true
+		defer func() { s.running = false }()
 		err := g.run(ctx, yield)
 		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			s.result.FinishReason, err = FinishInterrupted, nil

@@ -17,6 +17,10 @@ type Session struct {
 	chunk  int     // rows of a prompt chunk; 0: the engine's
 	closed bool
 	result Result
+
+	adapters *adapterSet // nil: none
+	scales   []float64   // of its adapters
+	running  bool        // an answer is under way
 }
 
 // Close gives the session's slot and pages back. It may be called twice.
@@ -30,6 +34,7 @@ func (s *Session) Close() {
 	s.e.pages = append(s.e.pages, s.pages...)
 	s.e.slots = append(s.e.slots, s.slot)
 	s.pages, s.cached = nil, nil
+	s.dropAdapters()
 }
 
 // Reset forgets the cached tokens, so that the next prompt is computed from its first token.
@@ -92,7 +97,11 @@ func (s *Session) feed(ctx context.Context, ids []int32, tail vkexec.Tail, h vke
 	e.exec.SetBlocks(s.slot, s.pages)
 	begin := time.Now()
 	// A step that was submitted is waited for: its cache pages and buffers are in use until then.
-	r, err := e.exec.Run(context.WithoutCancel(ctx), vkexec.Step{IDs: ids, Seqs: []vkexec.Seq{{Slot: s.slot, Rows: len(ids), Start: len(s.cached)}}}, tail, h)
+	step := vkexec.Step{IDs: ids, Seqs: []vkexec.Seq{{Slot: s.slot, Rows: len(ids), Start: len(s.cached)}}}
+	if s.adapters != nil {
+		step.Adapters, step.Scales = s.adapters.device, s.scales
+	}
+	r, err := e.exec.Run(context.WithoutCancel(ctx), step, tail, h)
 	if err != nil {
 		return nil, err
 	}

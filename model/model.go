@@ -31,10 +31,11 @@ type Options struct {
 
 // Model is a checkpoint understood.
 type Model struct {
-	Config loader.Config
-	Graph  *graph.Graph
-	Params int64 // elements of all weights the graph uses; a tied embedding counts once
-	Active int64 // of those, how many one token uses: of a sparse layer's experts only the chosen
+	Config       loader.Config
+	Architecture string // GGUF's name
+	Graph        *graph.Graph
+	Params       int64 // elements of all weights the graph uses; a tied embedding counts once
+	Active       int64 // of those, how many one token uses: of a sparse layer's experts only the chosen
 }
 
 // builders maps the architecture names of config.json and GGUF to the functions that declare them.
@@ -67,7 +68,7 @@ func New(c *loader.Checkpoint, o Options) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Name(), err)
 	}
-	m := &Model{Config: cfg, Graph: g, Active: g.ActiveElements()}
+	m := &Model{Config: cfg, Architecture: c.Architecture(), Graph: g, Active: g.ActiveElements()}
 	for _, p := range g.Packs() {
 		m.Params += int64(p.Rows()) * int64(p.Cols())
 	}

@@ -18,10 +18,8 @@ type absent struct {
 }
 
 func absentFlags(command string) []cliargs.Flag {
-	computing := []string{"run", "logits", "perplexity", "bench", "inspect"}
 	var flags []cliargs.Flag
 	for _, a := range []absent{
-		{[]string{"lora"}, false, "adapters", computing},
 		{[]string{"think-budget"}, false, "thinking budgets", []string{"run"}},
 		{[]string{"beams"}, false, "beam search", []string{"run"}},
 		{[]string{"logprobs"}, false, "probabilities of tokens", []string{"run"}},

@@ -76,6 +76,7 @@ func modelFlags() []cli.Flag {
 		text(deviceFlags, "rope-scaling", "stretch the context otherwise than the model says: `none/yarn/linear/dynamic`"),
 		real(deviceFlags, "rope-factor", "stretch it by this `factor`, 1 or more"),
 		number(deviceFlags, "rope-orig-ctx", "`tokens` that the model was trained for (default: what the model says)"),
+		loraFlag(),
 	}
 }
 
@@ -180,6 +181,7 @@ func loadOptions(c *cli.Context) (qwenvk.LoadOptions, error) {
 		KV: c.String("kv"), Threads: c.Int("threads"),
 		RoPEScaling: c.String("rope-scaling"), RoPEFactor: c.Float64("rope-factor"), RoPEOrigContext: c.Int("rope-orig-ctx"),
 	}
+	o.Adapters = adapters(c)
 	err := firstError(
 		between(c, "ctx", 1, qwenvk.MaxContext), between(c, "threads", 1, maxInt),
 		oneOf(c, "quant", "none", "int8", "int4"), oneOf(c, "kv", "f16", "f32"),

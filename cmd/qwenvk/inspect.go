@@ -48,6 +48,9 @@ type inspection struct {
 	KVBytes        int64          `json:"kv_bytes"`
 	FLOPsPerToken  int64          `json:"flops_per_token"`
 	BytesPerToken  int64          `json:"bytes_per_token"`
+
+	AdapterBytes int64               `json:"adapter_bytes,omitempty"` // of all adapters together
+	Adapters     []adapterInspection `json:"adapters,omitempty"`
 }
 
 // expertsOf describes a mixture of experts.
@@ -69,6 +72,9 @@ func (p *program) inspect(c *cli.Context) error {
 	}
 	o, err := loadOptions(c)
 	if err != nil {
+		return err
+	}
+	if err := checkAdapters(o.Adapters); err != nil {
 		return err
 	}
 	name := c.Args().First()
@@ -94,6 +100,7 @@ func (p *program) inspect(c *cli.Context) error {
 		return err
 	}
 	d := inspectionOf(i.Info, o)
+	d.Adapters = adapterInspections(i.Adapters)
 	if c.Bool("json") {
 		return writeJSON(p.out, d)
 	}
@@ -107,7 +114,7 @@ func inspectionOf(i qwenvk.Info, o qwenvk.LoadOptions) inspection {
 		FileBytes: i.FileBytes, WeightBytes: i.WeightBytes, Layers: i.Layers, Hidden: i.Hidden, Heads: i.Heads,
 		KVHeads: i.KVHeads, HeadDim: i.HeadDim, Intermediate: i.Intermediate, Vocab: i.Vocab, Tied: i.Tied,
 		TrainedContext: i.TrainedContext, Tensors: i.TensorTypes, Context: o.Context,
-		FLOPsPerToken: i.FLOPsPerToken, BytesPerToken: i.BytesPerToken,
+		FLOPsPerToken: i.FLOPsPerToken, BytesPerToken: i.BytesPerToken, AdapterBytes: int64(i.Memory.Adapters),
 	}
 	if i.Experts > 0 {
 		d.Experts = &expertsOf{i.Experts, i.ExpertsUsed, i.ExpertIntermediate, i.SharedIntermediate, i.SparseLayers, i.ActiveParams}
@@ -151,8 +158,15 @@ func (d inspection) text() string {
 	}
 	slices.Sort(types)
 	row("tensors", "%s; %s in the file", strings.Join(types, ", "), size(uint64(d.FileBytes)))
-	row("memory", "%s: weights %s, KV cache %s at a context of %d tokens", size(uint64(d.WeightBytes+d.KVBytes)),
-		size(uint64(d.WeightBytes)), size(uint64(d.KVBytes)), d.Context)
+	for _, a := range d.Adapters {
+		row("adapter", "%s", a.text())
+	}
+	weights := size(uint64(d.WeightBytes))
+	if d.AdapterBytes > 0 {
+		weights += ", adapters " + size(uint64(d.AdapterBytes))
+	}
+	row("memory", "%s: weights %s, KV cache %s at a context of %d tokens", size(uint64(d.WeightBytes+d.AdapterBytes+d.KVBytes)),
+		weights, size(uint64(d.KVBytes)), d.Context)
 	row("per token", "%s FLOPs and %s of weights read, attention not counted", count(d.FLOPsPerToken), size(uint64(d.BytesPerToken)))
 	return b.String()
 }

@@ -71,6 +71,9 @@ func (p *program) withModel(c *cli.Context, name string, adjust func(*qwenvk.Loa
 	if adjust != nil {
 		adjust(&load)
 	}
+	if err := checkAdapters(load.Adapters); err != nil {
+		return err
+	}
 	path, err := locate(name)
 	if err != nil {
 		return err
@@ -112,9 +115,13 @@ func (p *program) load(ctx context.Context, rt *qwenvk.Runtime, name string, o q
 // noteMemory says what the model takes, in one line.
 func (p *program) noteMemory(m *qwenvk.Model) {
 	i := m.Info()
-	total := i.Memory.Weights + i.Memory.KV + i.Memory.Scratch
+	total := i.Memory.Weights + i.Memory.Adapters + i.Memory.KV + i.Memory.Scratch
+	weights := size(i.Memory.Weights)
+	if i.Memory.Adapters > 0 {
+		weights += ", adapters " + size(i.Memory.Adapters)
+	}
 	p.note("needs %s: weights %s, KV cache %s at a context of %d tokens, scratch %s; fits",
-		size(total), size(i.Memory.Weights), size(i.Memory.KV), i.Context, size(i.Memory.Scratch))
+		size(total), weights, size(i.Memory.KV), i.Context, size(i.Memory.Scratch))
 }
 
 // validationFailure makes the validation layer's messages an error.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/qwenvk/qwenvk/graph"
 	"github.com/qwenvk/qwenvk/quant"
@@ -57,6 +58,17 @@ func (e *Executor) NewAdapters(ctx context.Context, set *graph.Adapters, source 
 	e.dev.FreeStaging()
 	e.adapters[a] = true
 	return a, nil
+}
+
+// AdapterSource finds the matrices of several adapters: each by the source of the adapter that its name begins with.
+func AdapterSource(sources map[string]Source) Source {
+	return func(name string) (quant.Source, error) {
+		adapter, _, _ := strings.Cut(name, "/")
+		if find := sources[adapter]; find != nil {
+			return find(name)
+		}
+		return nil, fmt.Errorf("BUG: vkexec: no adapter has %s", name)
+	}
 }
 
 // AdapterBytes is the device memory that the matrices of adapters take, padding of buffers aside.
