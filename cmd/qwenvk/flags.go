@@ -181,8 +181,11 @@ func loadOptions(c *cli.Context) (qwenvk.LoadOptions, error) {
 		KV: c.String("kv"), Threads: c.Int("threads"),
 		RoPEScaling: c.String("rope-scaling"), RoPEFactor: c.Float64("rope-factor"), RoPEOrigContext: c.Int("rope-orig-ctx"),
 	}
-	o.Adapters = adapters(c)
-	err := firstError(
+	var err error
+	if o.Adapters, err = adapters(c); err != nil {
+		return o, err
+	}
+	err = firstError(
 		between(c, "ctx", 1, qwenvk.MaxContext), between(c, "threads", 1, maxInt),
 		oneOf(c, "quant", "none", "int8", "int4"), oneOf(c, "kv", "f16", "f32"),
 		ropeFlags(c),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"regexp"
 	"strconv"
@@ -25,7 +26,7 @@ func loraFlag() cli.Flag {
 var scaleAtEnd = regexp.MustCompile(`^(.+):([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)$`)
 
 // adapters reads the --lora flags.
-func adapters(c *cli.Context) []qwenvk.AdapterFile {
+func adapters(c *cli.Context) ([]qwenvk.AdapterFile, error) {
 	var files []qwenvk.AdapterFile
 	for _, value := range c.StringSlice("lora") {
 		f := qwenvk.AdapterFile{Path: value, Scale: 1}
@@ -33,9 +34,15 @@ func adapters(c *cli.Context) []qwenvk.AdapterFile {
 			f.Path = m[1]
 			f.Scale, _ = strconv.ParseFloat(m[2], 64) // the expression lets nothing else through; too large is infinite
 		}
+		if f.Path == "" {
+			return nil, usageError("--lora needs the path of an adapter")
+		}
+		if math.Abs(f.Scale) > math.MaxFloat32 {
+			return nil, usageError("--lora %s: the scale is too large", value)
+		}
 		files = append(files, f)
 	}
-	return files
+	return files, nil
 }
 
 // checkAdapters refuses what is not there, before a device is opened and a model is read for it.

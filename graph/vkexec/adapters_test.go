@@ -172,13 +172,16 @@ func TestAdapters(t *testing.T) {
 		{"rank64", "golden/qwen3-dense-untied", model.Options{}, []lora{{"a", 64, 0.5, quant.F16, []string{"attn_output", "ffn_gate", "output.weight"}}}, []float64{0.5}},
 		{"int4", "golden/qwen3-dense-tied", int4, []lora{{"a", 5, 2, quant.F32, everything}}, []float64{1}},
 		{"Q6_K", "golden/gguf-quants/Q6_K.gguf", model.Options{}, []lora{{"a", 5, 2, quant.F16, everything}}, []float64{1}},
-		{"act-order", "golden/gptq-awq/gptq-int4-descact-qwen3", model.Options{}, []lora{{"a", 5, 2, quant.F32, everything}}, []float64{1}},
+		{"desc_act", "golden/gptq-awq/gptq-int4-descact-qwen3", model.Options{}, []lora{{"a", 5, 2, quant.BF16, everything}, {"b", 8, 1, quant.F32, []string{"ffn_"}}}, []float64{1, -0.5}},
+		{"qwen2", "golden/qwen2-dense-tied", model.Options{}, []lora{{"a", 8, 2, quant.F32, everything}}, []float64{1}},
+		{"moe", "golden/qwen3moe-top2", model.Options{}, []lora{{"a", 8, 2, quant.F32, []string{"attn_"}}}, []float64{1}},
 		{"three", "golden/qwen3-dense-tied", model.Options{}, []lora{
 			{"a", 5, 1, quant.F32, everything}, {"b", 8, 1, quant.BF16, []string{"attn_q.", "attn_v", "ffn_down"}}, {"c", 40, 1, quant.F16, []string{"blk.1.", "token_embd"}},
 		}, []float64{0.5, -2, 0.25}},
 	} {
 		for mask, m := range masks {
-			if mask != "tier0" && mask != "tier1" || testing.Short() && mask != "tier1" {
+			short := slices.Contains([]string{"rank8", "int4", "desc_act", "three"}, c.name) && mask == "tier1"
+			if mask != "tier0" && mask != "tier1" || testing.Short() && !short {
 				continue
 			}
 			t.Run(c.name+"/"+mask, func(t *testing.T) {
