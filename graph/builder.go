@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // Value is a builder's handle of an activation, perhaps seen as heads.
@@ -259,7 +260,7 @@ func (b *Builder) add(n *Node, t Tensor, heads int) Value {
 	return Value{b.g, n.Out, heads}
 }
 
-// fail keeps the first error, placed at the nearest caller outside this file.
+// fail keeps the first error, placed at the nearest caller outside this package.
 func (b *Builder) fail(format string, args ...any) Value {
 	if b.err != nil {
 		return Value{}
@@ -271,7 +272,7 @@ func (b *Builder) fail(format string, args ...any) Value {
 		if !ok {
 			break
 		}
-		if file != self {
+		if filepath.Dir(file) != filepath.Dir(self) || strings.HasSuffix(file, "_test.go") {
 			place = fmt.Sprintf("%s/%s:%d", filepath.Base(filepath.Dir(file)), filepath.Base(file), line)
 			break
 		}

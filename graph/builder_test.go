@@ -50,6 +50,21 @@ func TestBuilderErrors(t *testing.T) {
 		{"embed: weight w: quant: rows of 33 elements", func(b *graph.Builder, x graph.Value) {
 			lineOf(&at, b.Embed(f32("w", vocab, 33)))
 		}},
+		{"embed: weight w has its columns in another order, which only products can read", func(b *graph.Builder, x graph.Value) {
+			w := f32("w", vocab, hidden)
+			w.Order = make([]int32, hidden)
+			lineOf(&at, b.Embed(w))
+		}},
+		{"gather: an order of 63 columns for 64", func(b *graph.Builder, x graph.Value) {
+			w := f32("w", 8, hidden)
+			w.Order = make([]int32, hidden-1)
+			b.MatMul(lineOf(&at, x), w)
+		}},
+		{"experts: weight w has its columns in an order of its own", func(b *graph.Builder, x graph.Value) {
+			w := f32("w", 8, hidden)
+			w.Order = make([]int32, hidden)
+			b.ExpertMatMul(lineOf(&at, x), b.Route(b.MatMul(x, f32("r", 1, hidden)), 1, false), graph.Experts{w})
+		}},
 		{"rms_norm: weight w has shape [1 63], rows have 64 columns", func(b *graph.Builder, x graph.Value) {
 			b.RMSNorm(lineOf(&at, x), f32("w", 1, 63), 1e-6)
 		}},

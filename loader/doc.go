@@ -12,6 +12,8 @@
 //     reads them when they are touched, so opening is quick and takes no memory of its own.
 //   - a [Tensor] is a matrix of the checkpoint: name, type, rows × cols, bytes. Names are
 //     GGUF's ("blk.0.attn_q.weight"), whatever the file calls them; one table translates.
+//     A linear layer that GPTQ, AWQ or FP8 quantised lies in several tensors of the files and is
+//     one Tensor here, whose Source knows how to read them.
 //   - a [Config] holds the sizes and constants that both formats describe in their own words.
 //     Every value comes from the file; a key that is missing is an error that names it.
 //

@@ -65,6 +65,10 @@ func (c *context) each(l int, part string, rows, cols int) graph.Experts {
 		if _, ok := c.bias(expert+".bias", rows); ok {
 			c.b.Fail(fmt.Errorf("tensor %s.bias: experts with biases are not computed: %w", expert, ErrUnsupported))
 		}
+		if all[e].Order != nil {
+			t, _ := c.checkpoint.Tensor(all[e].Name)
+			c.b.Fail(fmt.Errorf("%s: tensor %s: GPTQ's desc_act gives each expert an order of its own for the input that they share, which is not computed; give a model without desc_act: %w", t.File, t.FileName, ErrUnsupported))
+		}
 		if c.b.Err() != nil {
 			break
 		}

@@ -1,7 +1,7 @@
 // Package quant knows how weights are written down: the block types of model files, the
 // layouts that the kernels read on the device, and the ways between them.
 //
-// Three nouns:
+// Four nouns:
 //
 //   - a [Type] is how a file stores numbers: F32, F16, BF16, or blocks of quants (Q8_0,
 //     Q4_K, IQ4_XS, ...) that mix scales and quants. [Dequantize] says what such bytes mean.
@@ -11,6 +11,8 @@
 //     blocks into planes without changing a value; [Unpack] says what planes mean.
 //   - a [Scheme] is a wish to quantise on load, INT8 or INT4. [QuantizeRows] makes such
 //     planes from F32, F16 or BF16 rows. [Convert] takes whichever of the two ways applies.
+//   - a [Source] is a stored matrix that writes its own rows as planes or numbers: [Blocks] of
+//     one type, a [Grouped] layer of GPTQ or AWQ, an [FP8] matrix.
 //
 // # Planes
 //

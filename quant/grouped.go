@@ -245,15 +245,7 @@ func (g *Grouped) packBlock(planes [][]byte, l Layout, plan *groupPlan, first, a
 		width := min(colBlock, cols-col)
 		g.quants(tile[:n*width], plan.order, first+at, n, col, width)
 		for r := range n {
-			q, e := tile[r*width:(r+1)*width], (at+r)*cols+col
-			if l.Kind == LayoutQ4 {
-				packNibbles(planes[0][e/2:(e+width)/2], q)
-				continue
-			}
-			dst := planes[0][e : e+width]
-			for i, v := range q {
-				dst[i] = v - 128
-			}
+			packQuants(planes[0], (at+r)*cols+col, tile[r*width:(r+1)*width], l.Kind)
 		}
 	}
 	return nil
@@ -304,25 +296,79 @@ func (g *Grouped) acrossOutputs(words []byte, r, o int) int {
 	return int(word >> (place * uint(g.p.Bits)) & (1<<g.p.Bits - 1))
 }
 
+// packQuants writes quants, a multiple of eight, to plane 0 from element e on.
+func packQuants(plane []byte, e int, q []uint8, k LayoutKind) {
+	if k == LayoutQ4 {
+		plane = plane[e/2 : (e+len(q))/2]
+		for ; len(q) >= 8; q, plane = q[8:], plane[4:] { // as the package comment draws it
+			eight := binary.LittleEndian.Uint64(q)
+			binary.LittleEndian.PutUint32(plane, uint32(eight)|uint32(eight>>32)<<4)
+		}
+		return
+	}
+	plane = plane[e : e+len(q)]
+	for ; len(q) >= 8; q, plane = q[8:], plane[8:] { // less 128: the highest bit of each turned round
+		binary.LittleEndian.PutUint64(plane, binary.LittleEndian.Uint64(q)^0x8080808080808080)
+	}
+}
+
 // quants takes the quants of n outputs from first, at width places from col of the order, out of
 // their words: dst [n, width].
 func (g *Grouped) quants(dst []uint8, order []int32, first, n, col, width int) {
-	lanes, mask := 32/g.p.Bits, uint32(1)<<g.p.Bits-1
+	switch {
+	case g.p.Packing == PackAWQ:
+		g.quantsAWQ(dst, order, first, n, col, width)
+	case order == nil:
+		g.quantsInOrder(dst, first, n, col, width)
+	default:
+		lanes, mask := 32/g.p.Bits, uint32(1)<<g.p.Bits-1
+		for j, i := range order[col : col+width] {
+			shift := g.p.Bits * (int(i) % lanes)
+			words := g.p.QWeight[4*(int(i)/lanes*g.p.Rows+first):][:4*n]
+			for at := j; len(words) >= 4; at, words = at+width, words[4:] {
+				dst[at] = uint8(binary.LittleEndian.Uint32(words) >> shift & mask)
+			}
+		}
+	}
+}
+
+// quantsInOrder is quants for PackGPTQ without an order: whole words of neighbouring inputs.
+func (g *Grouped) quantsInOrder(dst []uint8, first, n, col, width int) {
+	lanes := 32 / g.p.Bits
+	for j := 0; j < width; j += lanes {
+		words := g.p.QWeight[4*((col+j)/lanes*g.p.Rows+first):][:4*n]
+		for at := j; len(words) >= 4; at, words = at+width, words[4:] {
+			word := binary.LittleEndian.Uint32(words)
+			if lanes == 4 {
+				binary.LittleEndian.PutUint32(dst[at:], word)
+				continue
+			}
+			binary.LittleEndian.PutUint64(dst[at:], spread(word))
+		}
+	}
+}
+
+// spread makes eight bytes of eight nibbles.
+func spread(word uint32) uint64 {
+	x := uint64(word)
+	x = (x | x<<16) & 0x0000ffff0000ffff
+	x = (x | x<<8) & 0x00ff00ff00ff00ff
+	return (x | x<<4) & 0x0f0f0f0f0f0f0f0f
+}
+
+// quantsAWQ is quants for PackAWQ, whose words hold neighbouring outputs.
+func (g *Grouped) quantsAWQ(dst []uint8, order []int32, first, n, col, width int) {
 	for j := range width {
 		i := col + j
 		if order != nil {
 			i = int(order[i])
 		}
-		if g.p.Packing == PackAWQ {
-			for r := range n {
-				dst[r*width+j] = uint8(g.acrossOutputs(g.p.QWeight, i, first+r))
+		row := g.p.QWeight[i*(g.p.Rows/8)*4:]
+		for r := 0; r < n; {
+			word := binary.LittleEndian.Uint32(row[4*((first+r)/8):])
+			for o := (first + r) % 8; o < 8 && r < n; o, r = o+1, r+1 {
+				dst[r*width+j] = uint8(word >> (4 * awqPlace[o]) & 15)
 			}
-			continue
-		}
-		shift := g.p.Bits * (i % lanes)
-		words := g.p.QWeight[4*(i/lanes*g.p.Rows+first):][:4*n]
-		for r := range n {
-			dst[r*width+j] = uint8(binary.LittleEndian.Uint32(words[4*r:]) >> shift & mask)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package vkexec
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -15,6 +16,8 @@ import (
 	"github.com/qwenvk/qwenvk/graph/cpuexec"
 	"github.com/qwenvk/qwenvk/internal/half"
 	"github.com/qwenvk/qwenvk/internal/testkit"
+	"github.com/qwenvk/qwenvk/loader"
+	"github.com/qwenvk/qwenvk/loader/safetensors"
 	"github.com/qwenvk/qwenvk/model"
 	"github.com/qwenvk/qwenvk/quant"
 )
@@ -204,4 +207,61 @@ func TestFP8(t *testing.T) {
 	t.Run("int8", func(t *testing.T) {
 		m.check(t, "tier0", model.Options{Quantise: quant.Scheme{Bits: 8, Group: 32}}, nil)
 	})
+}
+
+// TestGPTQExperts runs a mixture whose experts are GPTQ layers, thousands of which a large model has, and whose router
+// and attention are not.
+func TestGPTQExperts(t *testing.T) {
+	compareWithOracle(t, gptqExperts(t, false), model.Options{}, masks["tier0"], Options{Context: 64, KV: "f32", Threads: 3})
+	c, err := loader.Open(gptqExperts(t, true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = model.New(c, model.Options{})
+	if !errors.Is(err, model.ErrUnsupported) || !strings.Contains(err.Error(), "model.safetensors: tensor model.layers.0.mlp.experts.0.gate_proj.qweight: GPTQ's desc_act") {
+		t.Errorf("experts with act-order: %v", err)
+	}
+}
+
+// gptqExperts writes a mixture of experts with its experts as GPTQ layers.
+func gptqExperts(t *testing.T, actOrder bool) string {
+	t.Helper()
+	from, err := safetensors.Parse(testkit.Read(t, "golden/qwen3moe-top2/model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(9, 10))
+	tensors := map[string]testkit.Tensor{}
+	experts := 0
+	for _, x := range from.Tensors {
+		if !strings.Contains(x.Name, ".mlp.experts.") {
+			tensors[x.Name] = testkit.Tensor{DType: x.DType, Shape: x.Shape, Data: x.Data}
+			continue
+		}
+		l := testkit.Quantised{Rows: x.Shape[0], Cols: x.Shape[1], Bits: 4, Group: 32, ActOrder: actOrder, Std: 0.05}
+		parts, _ := l.Make(rng)
+		for part, y := range parts {
+			tensors[strings.TrimSuffix(x.Name, "weight")+part] = y
+		}
+		experts++
+	}
+	if experts == 0 {
+		t.Fatal("the model has no experts")
+	}
+	dir := t.TempDir()
+	testkit.WriteSafetensors(t, filepath.Join(dir, "model.safetensors"), tensors)
+	var config map[string]any
+	if err := json.Unmarshal(testkit.Read(t, "golden/qwen3moe-top2/config.json"), &config); err != nil {
+		t.Fatal(err)
+	}
+	config["quantization_config"] = map[string]any{"quant_method": "gptq", "bits": 4, "group_size": 32, "sym": false, "desc_act": actOrder}
+	text, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
