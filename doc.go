@@ -12,6 +12,9 @@
 // one sequence of tokens with its key-value cache; a [Chat] is a session that speaks in messages. All four have a
 // Close method; close them in the reverse order of opening.
 //
+// An [Adapter] is a LoRA adapter of a model; each session chooses the adapters that act on it, several at once if wanted,
+// and changes them between two answers at no cost: see [Session.SetAdapters].
+//
 // Options are structs whose zero value is a good default. Errors that programs branch on are sentinels: test them
 // with errors.Is. The package prints nothing, handles no signals and has no global state.
 //

@@ -167,3 +167,54 @@ func ExampleSession_Generate() {
 	// 17+25=42
 	// stop
 }
+
+// A session chooses its adapters, and how strongly each acts, between any two answers.
+func ExampleSession_SetAdapters() {
+	ctx := context.Background()
+	rt, err := qwenvk.Open(qwenvk.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer rt.Close()
+	model, err := rt.Load(ctx, "testdata/golden/qwen3-dense-tied", qwenvk.LoadOptions{Context: 64})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer model.Close()
+	style, err := model.LoadAdapter(ctx, "testdata/golden/qwen3-lora/adapter")
+	if err != nil {
+		fmt.Println(err) // errors.Is(err, qwenvk.ErrAdapter): it was made for another model
+		return
+	}
+	defer style.Close()
+	session, err := model.NewSession()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer session.Close()
+	prompt := []int32{199, 159, 255, 7, 214, 139, 186, 257, 81, 205, 289, 224}
+	for _, uses := range [][]qwenvk.AdapterUse{{{Adapter: style, Scale: 1}}, nil, {{Adapter: style, Scale: 1}}} {
+		if err := session.SetAdapters(ctx, uses...); err != nil {
+			fmt.Println(err)
+			return
+		}
+		for _, err := range session.Generate(ctx, prompt, qwenvk.GenerateOptions{MaxTokens: 5, IgnoreEOS: true}) {
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+		}
+		if ids := session.Result().IDs; len(uses) > 0 {
+			fmt.Println("with the adapter:", ids)
+		} else {
+			fmt.Println("without it begins with the same token:", ids[0] == 269)
+		}
+	}
+	// Output:
+	// with the adapter: [269 35 285 285 285]
+	// without it begins with the same token: false
+	// with the adapter: [269 35 285 285 285]
+}

@@ -8,6 +8,9 @@
 //     old one reuses them; only what follows is computed.
 //   - A Token is one step's result: an id and the text that it completes.
 //
+// A session may have adapters of its own. Every step computes one session's tokens, with its adapters; sessions with the
+// same adapters share their matrices and plans, and differ in scales alone.
+//
 // One step at a time runs on the device; sessions of several goroutines take turns. The package must not know
 // templates or files.
 package engine

@@ -17,6 +17,9 @@
 //   - a [Config] holds the sizes and constants that both formats describe in their own words.
 //     Every value comes from the file; a key that is missing is an error that names it.
 //
+// LoRA adapters, PEFT folders and GGUF files, are opened by [OpenAdapter]: an [Adapter] has two matrices for each weight
+// that it changes, under the weight's canonical name.
+//
 // # Hostile files
 //
 // A model is a stranger's file. Every count and offset is held against the file before it

@@ -10,6 +10,8 @@
 //   - A Tail is what follows the logits on the device: nothing, an arg max that feeds the next step, or the best
 //     candidates for the host's sampler.
 //
+// Adapters add matrices of their own to a model's and are part of what a plan is recorded for; their scales are not.
+//
 // What changes from token to token lives in the step buffer, so a decode plan is replayed as it stands. A step that
 // the host begins (a prompt chunk, a sampled id) uploads the buffer first; a greedy decode step continues from the
 // id, position and length that the previous one left on the device.
