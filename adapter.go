@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/qwenvk/qwenvk/engine"
 	"github.com/qwenvk/qwenvk/graph"
@@ -17,9 +16,10 @@ import (
 // Adapter is a LoRA adapter that belongs to one loaded model: a small change of some of its weights, which sessions
 // choose with [Session.SetAdapters]. The model's own weights are never touched.
 type Adapter struct {
-	model *Model
-	file  *loader.Adapter
-	graph *graph.Adapter
+	model  *Model
+	file   *loader.Adapter
+	graph  *graph.Adapter
+	source vkexec.Source
 }
 
 // AdapterUse is an adapter and how strongly it acts: 1 as it was trained, 0 not at all, negative the other way.
@@ -52,40 +52,42 @@ type AdapterInfo struct {
 // Errors: [ErrNotFound], [ErrCorrupt], [ErrUnsupportedFormat] for a kind of adapter that is not computed (DoRA, trained
 // biases, embeddings), [ErrAdapter] for one that was made for another model.
 func (m *Model) LoadAdapter(_ context.Context, path string) (*Adapter, error) {
-	file, g, err := openAdapter(m.model, path, int(m.adapters.Add(1)))
+	a, err := m.openAdapter(path)
 	if err != nil {
 		return nil, err
 	}
-	a := &Adapter{model: m, file: file, graph: g}
-	m.engine.AddAdapter(g, adapterSource(file))
+	m.engine.AddAdapter(a.graph, a.source)
 	return a, nil
 }
 
-// openAdapter reads an adapter and holds it against the model; number makes its name unlike others.
-func openAdapter(m *model.Model, path string, number int) (*loader.Adapter, *graph.Adapter, error) {
-	file, err := loader.OpenAdapter(path)
+func (m *Model) openAdapter(path string) (*Adapter, error) {
+	file, g, matrices, err := openAdapter(m.model, path, int(m.adapters.Add(1)))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	g, err := m.Adapter(file, fmt.Sprintf("lora%d", number))
-	if err != nil {
-		return nil, nil, errors.Join(err, file.Close())
-	}
-	return file, g, nil
+	return &Adapter{model: m, file: file, graph: g, source: sourceOf(matrices)}, nil
 }
 
-// adapterSource finds the matrices of a file by the names of its graph.Adapter, of which the first part is the adapter's.
-func adapterSource(file *loader.Adapter) vkexec.Source {
+// openAdapter reads an adapter and holds it against the model; number makes its name unlike others.
+func openAdapter(m *model.Model, path string, number int) (*loader.Adapter, *graph.Adapter, map[string]quant.Source, error) {
+	file, err := loader.OpenAdapter(path)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	g, matrices, err := m.Adapter(file, fmt.Sprintf("lora%d", number))
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, file.Close())
+	}
+	return file, g, matrices, nil
+}
+
+// sourceOf is a map as the executor asks for it.
+func sourceOf(matrices map[string]quant.Source) vkexec.Source {
 	return func(name string) (quant.Source, error) {
-		_, name, _ = strings.Cut(name, "/")
-		t, ok := file.Tensor(name)
-		if head, found := strings.CutPrefix(name, "token_embd.weight."); !ok && found {
-			t, ok = file.Tensor("output.weight." + head) // the product with a tied embedding
+		if s, ok := matrices[name]; ok {
+			return s, nil
 		}
-		if !ok {
-			return nil, fmt.Errorf("BUG: %s has no tensor %s", file.Path(), name)
-		}
-		return t.Source(), nil
+		return nil, fmt.Errorf("BUG: no adapter has %s", name)
 	}
 }
 
@@ -153,11 +155,11 @@ func (c *Chat) SetAdapters(ctx context.Context, uses ...AdapterUse) error {
 // loadAdapters opens the adapters that a load asks for.
 func (m *Model) loadAdapters(files []AdapterFile) error {
 	for _, f := range files {
-		file, g, err := openAdapter(m.model, f.Path, int(m.adapters.Add(1)))
+		a, err := m.openAdapter(f.Path)
 		if err != nil {
 			return err
 		}
-		m.defaults = append(m.defaults, AdapterUse{Adapter: &Adapter{model: m, file: file, graph: g}, Scale: f.Scale})
+		m.defaults = append(m.defaults, AdapterUse{Adapter: a, Scale: f.Scale})
 	}
 	return nil
 }
@@ -180,7 +182,7 @@ func (m *Model) useAdapters(ctx context.Context) error {
 		return nil
 	}
 	for _, u := range m.defaults {
-		m.engine.AddAdapter(u.Adapter.graph, adapterSource(u.Adapter.file))
+		m.engine.AddAdapter(u.Adapter.graph, u.Adapter.source)
 	}
 	s, err := m.newSession(ctx)
 	if err != nil {

@@ -118,7 +118,7 @@ func inspect(c *loader.Checkpoint, o LoadOptions) (i *Inspection, err error) {
 func (i *Inspection) addAdapters(m *model.Model, files []AdapterFile) error {
 	var list []*graph.Adapter
 	for n, f := range files {
-		file, g, err := openAdapter(m, f.Path, n)
+		file, g, _, err := openAdapter(m, f.Path, n)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/qwenvk/qwenvk/internal/testkit"
 	"github.com/qwenvk/qwenvk/loader"
 	"github.com/qwenvk/qwenvk/model"
+	"github.com/qwenvk/qwenvk/quant"
 )
 
 // onesAdapter writes a PEFT folder of rank 2 for one module [out, in], all ones.
@@ -87,7 +88,7 @@ func TestAdapter(t *testing.T) {
 			w := m.Graph.Products()[c.want]
 			c.out, c.in = w.Rows, w.Cols
 		}
-		g, err := m.Adapter(onesAdapter(t, c.module, c.out, c.in), "a")
+		g, _, err := m.Adapter(onesAdapter(t, c.module, c.out, c.in), "a")
 		switch {
 		case c.refused:
 			if !errors.Is(err, model.ErrAdapter) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "adapter_model.safetensors") {
@@ -100,5 +101,38 @@ func TestAdapter(t *testing.T) {
 				t.Errorf("%s in %s: %+v, want a change of %s", c.module, c.model, g.Deltas, c.want)
 			}
 		}
+	}
+}
+
+// TestAdapterJoined: a change of the joint matrix of queries, keys and values is three changes, which share A.
+func TestAdapterJoined(t *testing.T) {
+	m := openModel(t, "qwen2-dense-tied") // 7 and 1 heads of 64
+	file := onesAdapter(t, "blk.1.attn_qkv", 576, 448)
+	g, matrices, err := m.Adapter(file, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(g.Deltas) != 3 || len(matrices) != 6 {
+		t.Fatalf("%d changes, %d matrices", len(g.Deltas), len(matrices))
+	}
+	b := file.Targets()[0].B.Data
+	for name, first := range map[string]int{"q": 0, "k": 448, "v": 512} {
+		want := 64
+		if name == "q" {
+			want = 448
+		}
+		weight := "blk.1.attn_" + name + ".weight"
+		if rows := matrices[g.NameB(weight)].(quant.Blocks).Data; &rows[0] != &b[first*2*2] {
+			t.Errorf("B of %s does not begin with row %d", weight, first)
+		}
+		if rows, cols := matrices[g.NameB(weight)].Shape(); rows != want || cols != 2 || g.Deltas[weight].Rank != 2 {
+			t.Errorf("B of %s has shape [%d %d]", weight, rows, cols)
+		}
+		if rows, cols := matrices[g.NameA(weight)].Shape(); rows != 2 || cols != 448 {
+			t.Errorf("A of %s has shape [%d %d]", weight, rows, cols)
+		}
+	}
+	if _, _, err := m.Adapter(onesAdapter(t, "blk.1.attn_qkv", 575, 448), "a"); !errors.Is(err, model.ErrAdapter) || !strings.Contains(err.Error(), "want 576 rows") {
+		t.Errorf("a row less: %v", err)
 	}
 }
