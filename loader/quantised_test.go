@@ -189,6 +189,7 @@ func TestQuantisedRefusals(t *testing.T) {
 		{gptq(keys{"group_size": 0}), loader.ErrCorrupt, "a group of 0 inputs"},
 		{gptq(keys{"group_size": 16}), loader.ErrCorrupt, "qzeros"},
 		{awq(keys{"version": "gemv"}), loader.ErrUnsupportedModel, `the version "gemv"`},
+		{awq(keys{"version": nil, "checkpoint_format": "gemv_fast"}), loader.ErrUnsupportedModel, `the version "gemv_fast"`},
 		{awq(keys{"bits": 3}), loader.ErrUnsupportedModel, "3 bits"},
 		{awq(keys{"zero_point": false}), loader.ErrUnsupportedModel, "no zero points"},
 		{keys{"quant_method": "fp8", "fmt": "e5m2"}, loader.ErrUnsupportedModel, `"e5m2"`},

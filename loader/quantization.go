@@ -80,10 +80,7 @@ func (q *quantization) readGPTQ(o *object) error {
 		q.sym = o.bool("sym")
 	}
 	q.readGroup(o, "group_size")
-	format := o.text("checkpoint_format")
-	if format == "" {
-		format = o.text("format")
-	}
+	format := firstText(o, "checkpoint_format", "format")
 	switch format {
 	case "", "gptq":
 		q.offset = 1
@@ -98,6 +95,16 @@ func (q *quantization) readGPTQ(o *object) error {
 		return unsupported("", fmt.Sprintf("its GPTQ layers are packed into %q", words), "int32 is what works")
 	}
 	return q.readDynamic(o)
+}
+
+// firstText returns the first of some keys that is there.
+func firstText(o *object, keys ...string) string {
+	for _, key := range keys {
+		if text := o.text(key); text != "" {
+			return text
+		}
+	}
+	return ""
 }
 
 // readDynamic looks at GPTQModel's rules for single layers: patterns of names, each with settings
@@ -124,7 +131,7 @@ func (q *quantization) readAWQ(o *object) error {
 		q.bits = o.optional(key, q.bits)
 	}
 	q.readGroup(o, "group_size", "q_group_size")
-	version := o.text("version")
+	version := firstText(o, "version", "checkpoint_format", "format") // GPTQModel writes the latter two
 	switch {
 	case o.err != nil:
 		return nil

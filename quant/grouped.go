@@ -285,11 +285,20 @@ func (g *Grouped) parameters(first, n int) (scales []float32, zeros []uint8) {
 // awqPlace is where an AWQ word keeps each of eight neighbouring outputs, in units of 4 bits.
 var awqPlace = [8]uint{0, 4, 1, 5, 2, 6, 3, 7}
 
+// lanes is the binary logarithm of how many integers a word holds: a shift takes the place of a
+// division for each weight.
+func (g *Grouped) lanes() int {
+	if g.p.Bits == 4 {
+		return 3
+	}
+	return 2
+}
+
 // acrossOutputs reads output o of row r of words that hold neighbouring outputs.
 func (g *Grouped) acrossOutputs(words []byte, r, o int) int {
-	lanes := 32 / g.p.Bits
-	word := binary.LittleEndian.Uint32(words[4*(r*(g.p.Rows/lanes)+o/lanes):])
-	place := uint(o % lanes)
+	lanes := g.lanes()
+	word := binary.LittleEndian.Uint32(words[4*(r*(g.p.Rows>>lanes)+o>>lanes):])
+	place := uint(o & (1<<lanes - 1))
 	if g.p.Packing == PackAWQ {
 		place = awqPlace[place]
 	}
@@ -321,13 +330,26 @@ func (g *Grouped) quants(dst []uint8, order []int32, first, n, col, width int) {
 	case order == nil:
 		g.quantsInOrder(dst, first, n, col, width)
 	default:
-		lanes, mask := 32/g.p.Bits, uint32(1)<<g.p.Bits-1
-		for j, i := range order[col : col+width] {
-			shift := g.p.Bits * (int(i) % lanes)
-			words := g.p.QWeight[4*(int(i)/lanes*g.p.Rows+first):][:4*n]
-			for at := j; len(words) >= 4; at, words = at+width, words[4:] {
-				dst[at] = uint8(binary.LittleEndian.Uint32(words) >> shift & mask)
-			}
+		g.quantsOrdered(dst, order[col:col+width], first, n)
+	}
+}
+
+// quantsOrdered is quants for PackGPTQ with an order.
+func (g *Grouped) quantsOrdered(dst []uint8, order []int32, first, n int) {
+	bits, lanes, mask := uint32(g.p.Bits), g.lanes(), uint32(1)<<g.p.Bits-1
+	if n == 1 { // rows in an order too come one by one
+		words := g.p.QWeight[4*first:]
+		for j, i := range order {
+			shift := bits * (uint32(i) & (1<<lanes - 1))
+			dst[j] = uint8(binary.LittleEndian.Uint32(words[4*(int(i)>>lanes*g.p.Rows):]) >> shift & mask)
+		}
+		return
+	}
+	for j, i := range order {
+		shift := bits * (uint32(i) & (1<<lanes - 1))
+		words := g.p.QWeight[4*(int(i)>>lanes*g.p.Rows+first):][:4*n]
+		for at := j; len(words) >= 4; at, words = at+len(order), words[4:] {
+			dst[at] = uint8(binary.LittleEndian.Uint32(words) >> shift & mask)
 		}
 	}
 }

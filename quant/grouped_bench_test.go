@@ -23,6 +23,17 @@ func BenchmarkGrouped(b *testing.B) {
 			b.Fatal(err)
 		}
 		planes := newPlanes(g.Layout(), l.Rows, l.Cols)
+		b.Run(name+"/rows", func(b *testing.B) { // one at a time, in any order
+			b.SetBytes(int64(l.Rows * g.Layout().RowBytes(l.Cols)))
+			one := newPlanes(g.Layout(), 1, l.Cols)
+			for b.Loop() {
+				for r := range l.Rows {
+					if err := g.Planes(one, g.Layout(), r*37%l.Rows, 1); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(l.Rows * g.Layout().RowBytes(l.Cols)))
 			for b.Loop() {
