@@ -3,7 +3,9 @@ package convert_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -157,5 +159,43 @@ func TestMixedLayers(t *testing.T) {
 	}
 	if list := entries(t, dir); len(list) != 0 {
 		t.Errorf("the folder has %q", list)
+	}
+}
+
+// Weights that GPTQ, AWQ or FP8 packed are written as the numbers that they stand for, and the biases of zeros that
+// exporters add to every linear layer stay out.
+func TestPackedWeights(t *testing.T) {
+	for _, dir := range testkit.Cases(t, "golden/gptq-awq/*") {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			got, _ := run(t, dir, "F32")
+			c := open(t, dir)
+			packed := 0
+			for _, tensor := range got.Tensors {
+				from, ok := c.Tensor(tensor.Name)
+				if !ok {
+					t.Fatalf("the model has no tensor %q", tensor.Name)
+				}
+				if from.Packed != nil {
+					packed++
+				}
+				values := make([]float32, from.Rows*from.Cols)
+				if err := from.Source().Values(values, 0, from.Rows); err != nil {
+					t.Fatal(err)
+				}
+				want := make([]byte, 4*len(values))
+				for i, v := range values {
+					binary.LittleEndian.PutUint32(want[4*i:], math.Float32bits(v))
+				}
+				if !bytes.Equal(tensor.Data, want) {
+					t.Errorf("tensor %q has other numbers", tensor.Name)
+				}
+				if strings.HasSuffix(tensor.Name, "ffn_up.bias") {
+					t.Errorf("tensor %q is there", tensor.Name)
+				}
+			}
+			if packed < 7 {
+				t.Errorf("%d tensors were packed", packed)
+			}
+		})
 	}
 }

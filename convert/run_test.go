@@ -195,7 +195,7 @@ func TestBadOutput(t *testing.T) {
 // small writes a GGUF model of one layer, changed by edit, and opens it.
 func small(t *testing.T, edit func(name string, values []float32)) *loader.Checkpoint {
 	t.Helper()
-	const hidden, heads, dim, ffn, vocab = 64, 2, 32, 96, 16
+	const hidden, heads, dim, ffn, vocab = 64, 2, 32, 96, 5000 // the embedding takes two chunks
 	var list []gguf.TensorInfo
 	add := func(name string, shape ...int) {
 		list = append(list, gguf.TensorInfo{Name: name, Shape: shape})
@@ -256,17 +256,18 @@ func small(t *testing.T, edit func(name string, values []float32)) *loader.Check
 // A number that cannot be written is named with tensor, row and column, and nothing is left.
 func TestBadNumbers(t *testing.T) {
 	for _, c := range []struct {
-		preset string
-		value  float32
-		want   string
+		preset, tensor string
+		row            int
+		value          float32
+		want           string
 	}{
-		{"Q4_0", float32(math.NaN()), `small: tensor "blk.0.ffn_up.weight": the weight NaN at row 90, column 5 is not a finite number; the file is damaged or its training failed`},
-		{"F32", float32(math.Inf(1)), `small: tensor "blk.0.ffn_up.weight": the weight +Inf at row 90, column 5 is not a finite number; the file is damaged or its training failed`},
-		{"F16", 1e6, `small: tensor "blk.0.ffn_up.weight": the weight 1e+06 at row 90, column 5 is beyond F16's largest number, 65504; keep these weights in BF16 or F32`},
+		{"Q4_0", "token_embd.weight", 4500, float32(math.NaN()), `small: tensor "token_embd.weight": the weight NaN at row 4500, column 5 is not a finite number; the file is damaged or its training failed`},
+		{"F32", "blk.0.ffn_up.weight", 90, float32(math.Inf(1)), `small: tensor "blk.0.ffn_up.weight": the weight +Inf at row 90, column 5 is not a finite number; the file is damaged or its training failed`},
+		{"F16", "blk.0.ffn_up.weight", 90, 1e6, `small: tensor "blk.0.ffn_up.weight": the weight 1e+06 at row 90, column 5 is beyond F16's largest number, 65504; keep these weights in BF16 or F32`},
 	} {
 		model := small(t, func(name string, values []float32) {
-			if name == "blk.0.ffn_up.weight" {
-				values[90*64+5] = c.value
+			if name == c.tensor {
+				values[c.row*64+5] = c.value
 			}
 		})
 		dir := t.TempDir()

@@ -22,26 +22,17 @@ var encoded = []struct {
 	symmetric bool
 	factor    float64 // our root mean square error is at most this times the naive one
 }{
-	// K types store 6-bit scales (Q2_K 4-bit ones), which the naive writer here does not; what
-	// that costs is more than the search gains where there are many levels.
+	// The factors are what is measured on the numbers of TestEncodeError, and 2 % more.
 	{quant.Q8_0, 32, 254, true, 1.005},
-	{quant.Q4_0, 32, 15, true, 0.97},
-	{quant.Q4_1, 32, 15, false, 0.93},
-	{quant.Q5_0, 32, 31, true, 0.97},
-	{quant.Q5_1, 32, 31, false, 0.96},
-	{quant.Q2_K, 16, 3, false, 1.0},
-	{quant.Q3_K, 16, 7, true, 1.0},
-	{quant.Q4_K, 32, 15, false, 1.0},
-	{quant.Q5_K, 32, 31, false, 1.0},
-	{quant.Q6_K, 16, 63, true, 1.05},
-}
-
-// needDecoder skips the types that quant does not read yet.
-func needDecoder(t *testing.T, ty quant.Type) {
-	t.Helper()
-	if quant.LayoutOf(ty) == (quant.Layout{}) {
-		t.Skipf("%v is not read", ty)
-	}
+	{quant.Q4_0, 32, 15, true, 0.895},
+	{quant.Q4_1, 32, 15, false, 0.92},
+	{quant.Q5_0, 32, 31, true, 0.915},
+	{quant.Q5_1, 32, 31, false, 0.925},
+	{quant.Q2_K, 16, 3, false, 0.90},
+	{quant.Q3_K, 16, 7, true, 0.875},
+	{quant.Q4_K, 32, 15, false, 0.955},
+	{quant.Q5_K, 32, 31, false, 0.995},
+	{quant.Q6_K, 16, 63, true, 0.96},
 }
 
 // roundTrip encodes x as one row and returns the blocks and what they mean.
@@ -112,7 +103,6 @@ func TestEncodeError(t *testing.T) {
 	x := weights(7, 256*64)
 	for _, e := range encoded {
 		t.Run(e.t.String(), func(t *testing.T) {
-			needDecoder(t, e.t)
 			_, y := roundTrip(t, e.t, x)
 			got, plain := rmsError(x, y), naive(x, e.group, e.steps, e.symmetric)
 			t.Logf("error %.3g, without a search %.3g: %.3f of it", got, plain, got/plain)
@@ -144,7 +134,8 @@ func TestEncodeAwkwardBlocks(t *testing.T) {
 		name string
 		x    []float32
 		// The largest error over the largest number. An f16 scale has 11 bits, a 6-bit scale of a
-		// K type half of 1/63 (Q2_K: a 4-bit one, half of 1/15).
+		// K type half of 1/63 (Q2_K: a 4-bit one, half of 1/15). Negative: 0.7 of a step between
+		// levels that begin at zero, or at minus the largest number for symmetric types.
 		accept float64
 	}{
 		{"zeros", fill(func(int) float32 { return 0 }), 0},
@@ -160,7 +151,7 @@ func TestEncodeAwkwardBlocks(t *testing.T) {
 			}
 			return float32(i%7) - 3
 		}), 0.02},
-		{"positive only", fill(func(i int) float32 { return 1 + float32(i%16)/16 }), 0.25},
+		{"positive only", fill(func(i int) float32 { return 1 + float32(i%16)/16 }), -1},
 		{"largest of F16", fill(func(i int) float32 { return float32(1-i%2*2) * 60000 }), 0.15},
 		{"subnormal scales", fill(func(i int) float32 { return float32(i%9-4) * 1e-5 }), 0.35},
 		{"below every scale", fill(func(i int) float32 { return float32(i%3-1) * 1e-12 }), 1},
@@ -168,7 +159,6 @@ func TestEncodeAwkwardBlocks(t *testing.T) {
 	}
 	for _, e := range encoded {
 		t.Run(e.t.String(), func(t *testing.T) {
-			needDecoder(t, e.t)
 			for _, c := range cases {
 				_, y := roundTrip(t, e.t, c.x)
 				most, worst := 0.0, 0.0
@@ -179,8 +169,15 @@ func TestEncodeAwkwardBlocks(t *testing.T) {
 					most = max(most, math.Abs(float64(c.x[i])))
 					worst = max(worst, math.Abs(float64(c.x[i])-float64(y[i])))
 				}
-				if worst > c.accept*most {
-					t.Errorf("%s: off by %.4g of %.4g, accept %.3g of it", c.name, worst, most, c.accept)
+				accept := c.accept
+				switch {
+				case accept < 0 && e.symmetric:
+					accept = 0.7 * 2 / e.steps
+				case accept < 0:
+					accept = 0.7 / e.steps
+				}
+				if worst > accept*most {
+					t.Errorf("%s: off by %.4g of %.4g, accept %.3g of it", c.name, worst, most, accept)
 				}
 			}
 		})
@@ -193,7 +190,6 @@ func TestEncodeAgain(t *testing.T) {
 	x := weights(3, 256*16)
 	for _, e := range encoded {
 		t.Run(e.t.String(), func(t *testing.T) {
-			needDecoder(t, e.t)
 			_, y := roundTrip(t, e.t, x)
 			_, z := roundTrip(t, e.t, y)
 			first, second := rmsError(x, y), rmsError(y, z)
@@ -285,7 +281,6 @@ func FuzzEncode(f *testing.F) {
 	f.Add(uint8(8), []byte{0xff, 0xff, 0x7f, 0x7f})
 	f.Fuzz(func(t *testing.T, kind uint8, data []byte) {
 		e := encoded[int(kind)%len(encoded)]
-		needDecoder(t, e.t)
 		x := make([]float32, 256)
 		for i := range x {
 			var b [4]byte
