@@ -2,6 +2,7 @@ package vkexec
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -371,4 +372,89 @@ func TestReleaseAdapters(t *testing.T) {
 		t.Errorf("%d bytes of weights are left of %d", left, weights)
 	}
 	sameBits(t, "after the release", logits(t, b.e, b.step(nil, nil, 0, []int32{1, 2, 3}, 0, TailLogits)), want)
+}
+
+// TestGoldenAdaptersTogether runs both golden adapters at once, and holds the device to the model whose weights both were
+// merged into: W + Σ scale·factor·B·A, in float64 but for the rounding of the sum to float32.
+func TestGoldenAdaptersTogether(t *testing.T) {
+	b := newAdapterBed(t, testkit.Path(t, "golden/qwen3-dense-tied"), model.Options{}, unmasked, Options{Context: 64, KV: "f32"})
+	var list []*graph.Adapter
+	for i, name := range []string{"adapter", "adapter-rslora-qv"} {
+		file, err := loader.OpenAdapter(testkit.Path(t, "golden/qwen3-lora/"+name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { file.Close() })
+		a, matrices, err := b.m.Adapter(file, fmt.Sprintf("golden%d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, m := range matrices {
+			b.tensors[name] = m
+		}
+		list = append(list, a)
+	}
+	a, err := b.e.NewAdapters(context.Background(), graph.NewAdapters(list...), b.source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scales := []float64{1, -0.5}
+	values := func(name string, n int) []float32 {
+		source, err := b.source(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := make([]float32, n)
+		rows, _ := source.Shape()
+		if err := source.Values(x, 0, rows); err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	merged := cpuexec.New(b.m.Graph, cpuexec.WeightsFunc(func(w graph.Weight) ([]float32, error) {
+		x := values(w.Name, w.Rows*w.Cols)
+		for i, adapter := range list {
+			d, ok := adapter.Deltas[w.Name]
+			if !ok {
+				continue
+			}
+			down, up := values(adapter.NameA(w.Name), d.Rank*w.Cols), values(adapter.NameB(w.Name), w.Rows*d.Rank)
+			for r := range w.Rows {
+				for c := range w.Cols {
+					sum := 0.0
+					for k := range d.Rank {
+						sum += float64(up[r*d.Rank+k]) * float64(down[k*w.Cols+c])
+					}
+					x[r*w.Cols+c] = float32(float64(x[r*w.Cols+c]) + scales[i]*d.Factor*sum)
+				}
+			}
+		}
+		return x, nil
+	}))
+	ids := make([]int32, 21)
+	for i := range ids {
+		ids[i] = int32(i*37+11) % 256
+	}
+	plain := graph.Compile(b.m.Graph, graph.Options{Output: graph.AllLogits, NoFuse: true})
+	want, err := merged.Run(plain, cpuexec.Step{IDs: ids, Seqs: []cpuexec.Seq{{Rows: len(ids)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]float32, len(ids)*b.e.Vocab())
+	r := b.step(a, scales, 0, ids, 0, TailAllLogits)
+	if err := b.e.Logits(context.Background(), r, 0, got); err != nil {
+		t.Fatal(err)
+	}
+	compareRows(t, "both adapters", got, want.Logits, "f32")
+}
+
+// TestAdapterCheckFinite: the search for the first value that is no number knows the adapters' operations.
+func TestAdapterCheckFinite(t *testing.T) {
+	b := newAdapterBed(t, testkit.Path(t, "golden/qwen3-dense-tied"), model.Options{}, unmasked, Options{Context: 64, CheckFinite: true})
+	a := b.load(lora{"a", 8, 4, quant.F32, []string{"blk.1.ffn_down"}})
+	b.step(a, []float64{1}, 0, []int32{1, 2, 3}, 0, TailGreedy)
+	_, err := b.e.Run(context.Background(), Step{IDs: []int32{4}, Seqs: []Seq{{Rows: 1, Start: 3}}, Adapters: a, Scales: []float64{3e38}}, TailGreedy, NoHistory)
+	if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), "blk.1.ffn_down.lora") {
+		t.Errorf("with a scale beyond all numbers: %v", err)
+	}
 }
