@@ -2,7 +2,9 @@ package qwenvk
 
 import (
 	"fmt"
+	"strings"
 
+	"github.com/qwenvk/qwenvk/graph"
 	"github.com/qwenvk/qwenvk/graph/vkexec"
 	"github.com/qwenvk/qwenvk/loader"
 	"github.com/qwenvk/qwenvk/model"
@@ -29,44 +31,75 @@ type plan struct {
 // fit chooses the context and refuses what cannot fit, before anything is allocated. It asks the driver's budget
 // where there is one.
 func (r *Runtime) fit(m *model.Model, kv vkexec.KVType, o LoadOptions, adapters uint64) (plan, error) {
-	trained := m.Config.ContextLength
-	p := plan{context: o.Context, weights: vkexec.WeightBytes(m.Graph), adapters: adapters}
-	if o.Context < 0 || o.Context > MaxContext {
-		return p, fmt.Errorf("a context of %d tokens is not possible: use 1 to %d", o.Context, MaxContext)
-	}
-	if o.Context == 0 {
-		p.context = min(trained, defaultContext)
-	}
-	sessions := uint64(max(o.Sessions, 1))
 	free, known := r.device.Budget()
 	if !known {
 		free = r.device.Caps().DeviceBytes
 	}
-	need := func(context int) uint64 {
-		return p.weights + p.adapters + sessions*vkexec.KVBytes(m.Graph.KV, kv, context) + scratchBytes
+	return demand{
+		weights: vkexec.WeightBytes(m.Graph), adapters: adapters, shape: m.Graph.KV, trained: m.Config.ContextLength,
+		sessions: max(o.Sessions, 1), kv: kv,
+	}.fit(o.Context, free)
+}
+
+// demand is what a load asks for.
+type demand struct {
+	weights  uint64
+	adapters uint64
+	shape    graph.KVShape
+	trained  int // context that the model can take
+	sessions int
+	kv       vkexec.KVType
+}
+
+// bytes is what the load takes with a cache of the given type and context.
+func (d demand) bytes(kv vkexec.KVType, context int) uint64 {
+	return d.weights + d.adapters + uint64(d.sessions)*vkexec.KVBytes(d.shape, kv, context) + scratchBytes
+}
+
+// fit plans for a device with so many bytes free; context 0 leaves the choice to it.
+func (d demand) fit(context int, free uint64) (plan, error) {
+	if context < 0 || context > MaxContext {
+		return plan{}, fmt.Errorf("a context of %d tokens is not possible: use 1 to %d", context, MaxContext)
 	}
-	if o.Context == 0 {
-		for p.context > minContext && need(p.context) > free {
-			p.context /= 2
+	if context == 0 {
+		context = min(d.trained, defaultContext)
+		for context > minContext && d.bytes(d.kv, context) > free {
+			context /= 2
 		}
 	}
-	p.kv = sessions * vkexec.KVBytes(m.Graph.KV, kv, p.context)
-	if need(p.context) <= free {
+	need := d.bytes(d.kv, context)
+	p := plan{context: context, weights: d.weights, adapters: d.adapters, kv: need - d.weights - d.adapters - scratchBytes}
+	if need <= free {
 		return p, nil
-	}
-	advice := "use a smaller model or a smaller type (--quant int4)"
-	for context := p.context; context > minContext; {
-		if context /= 2; need(context) <= free {
-			advice = fmt.Sprintf("it fits at a context of %d (--ctx %d)", context, context)
-			break
-		}
 	}
 	weights := bytesText(p.weights)
 	if p.adapters > 0 {
 		weights += ", adapters " + bytesText(p.adapters)
 	}
 	return p, fmt.Errorf("needs %s: weights %s, KV cache %s at %d tokens, scratch about %s; the device has %s free; %s: %w",
-		bytesText(need(p.context)), weights, bytesText(p.kv), p.context, bytesText(scratchBytes), bytesText(free), advice, vk.ErrOutOfMemory)
+		bytesText(need), weights, bytesText(p.kv), context, bytesText(scratchBytes), bytesText(free),
+		d.advice(context, free), vk.ErrOutOfMemory)
+}
+
+// advice names what would fit: the whole context in a smaller cache, or half of it and half again in this one.
+func (d demand) advice(context int, free uint64) string {
+	var ways []string
+	for _, kv := range []vkexec.KVType{"q8_0", "q4_0"} {
+		if vkexec.KVTokenBytes(d.shape, kv) < vkexec.KVTokenBytes(d.shape, d.kv) && d.bytes(kv, context) <= free {
+			ways = append(ways, fmt.Sprintf("with a smaller cache (--kv %s)", kv))
+			break
+		}
+	}
+	for context > minContext {
+		if context /= 2; d.bytes(d.kv, context) <= free {
+			ways = append(ways, fmt.Sprintf("at a context of %d (--ctx %d)", context, context))
+			break
+		}
+	}
+	if ways == nil {
+		return "use a smaller model or a smaller type (--quant int4)"
+	}
+	return "it fits " + strings.Join(ways, ", or ")
 }
 
 // MaxContext is the largest context that can be asked for: where positions stop being exact in the attention kernels' arithmetic and no model goes.

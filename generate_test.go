@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/qwenvk/qwenvk/demo"
+	"github.com/qwenvk/qwenvk/graph/vkexec"
 	"github.com/qwenvk/qwenvk/internal/testkit"
 	"github.com/qwenvk/qwenvk/sampler"
 	"github.com/qwenvk/qwenvk/tokenizer"
@@ -162,7 +163,14 @@ func TestCancel(t *testing.T) {
 // TestPrefixReuse: a prompt whose beginning is cached gives the bits of one computed from its first token, where the
 // chunk borders are equal.
 func TestPrefixReuse(t *testing.T) {
-	m, s := openDemo(t, openTest(t, Options{}, nil), LoadOptions{Chunk: 16})
+	rt := openTest(t, Options{}, nil)
+	for _, kv := range vkexec.KVTypes() {
+		t.Run(string(kv), func(t *testing.T) { reusePrefix(t, rt, LoadOptions{Chunk: 16, KV: string(kv)}) })
+	}
+}
+
+func reusePrefix(t *testing.T, rt *Runtime, o LoadOptions) {
+	m, s := openDemo(t, rt, o)
 	base := encode(t, m, strings.Repeat(sum, 3))[:48]
 	tail := encode(t, m, "Name three colours.<|im_end|>\n<|im_start|>assistant\n")
 	fresh := logitsBehind(t, s, append(slices.Clone(base), tail...), LogitsOptions{})

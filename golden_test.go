@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/qwenvk/qwenvk/internal/testkit"
@@ -85,6 +86,11 @@ var (
 	// For weights that were stored finer than f16: what an f16 run of the reference loses of the one such case,
 	// qwen2-sliding, (0.023, 0.002, 8e-6: its measured_error) times 2.5, and twice the maximum as the margin.
 	toleranceF16 = tolerance{0.058, 0.005, 2e-5, 0.12}
+	// Caches of blocks: one and a half times what their rounding costs in float64 (graph/cpuexec, cacheErrors). The kernels
+	// round as the oracle does but for elements on the border of two quants, whose part is below half of the whole
+	// (graph/vkexec, compareWithOracle): 1.12 times in quadrature, and the rest for the maximum.
+	toleranceQ8KV = tolerance{0.75, 0.039, 0.0035, 1.5}
+	toleranceQ4KV = tolerance{9.5, 0.54, 0.51, 19}
 	// For weights that were stored finer than bf16: they lose to it what a bf16 run of the reference loses. The margin
 	// is twice the largest difference that our runs of such a case show (0.18), as the README asks.
 	toleranceBF16 = tolerance{4.3, 0.083, 0.014, 0.4}
@@ -228,7 +234,10 @@ func TestGoldens(t *testing.T) {
 			rt := openTest(t, Options{Tier: &tier}, nil)
 			for _, g := range cases {
 				for _, store := range []string{"f32", "f16", "bf16"} {
-					for _, kv := range []string{"f32", "f16"} {
+					for _, kv := range []string{"f32", "f16", "q8_0", "q4_0"} {
+						if strings.HasPrefix(kv, "q") && store != "f32" {
+							continue // the weights' type changes nothing for the cache
+						}
 						t.Run(fmt.Sprintf("%s/%s/kv-%s", filepath.Base(g.dir), store, kv), func(t *testing.T) {
 							runGolden(t, rt, g, store, kv)
 						})
@@ -247,8 +256,13 @@ func runGolden(t *testing.T, rt *Runtime, g golden, store, kv string) {
 	}
 	defer s.Close()
 	tol := toleranceF32
-	if kv == "f16" {
+	switch kv {
+	case "f16":
 		tol = toleranceF16KV
+	case "q8_0":
+		tol = toleranceQ8KV
+	case "q4_0":
+		tol = toleranceQ4KV
 	}
 	switch typ := m.Info().Type; {
 	case store == "bf16" && typ != "BF16":

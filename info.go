@@ -30,9 +30,9 @@ type Info struct {
 	Context                    int            // of this load; 0 for Inspect
 	TensorTypes                map[string]int // tensors by type
 	Memory                     Memory
-	FLOPsPerToken              int64 // multiply-adds of the weights, times two; attention comes on top
-	BytesPerToken              int64 // of weights that one decode step reads
-	KVBytesPerToken            int64 // of f16 cache that one token adds
+	FLOPsPerToken              int64            // multiply-adds of the weights, times two; attention comes on top
+	BytesPerToken              int64            // of weights that one decode step reads
+	KVBytesPerToken            map[string]int64 // of cache that one token adds, by LoadOptions.KV
 }
 
 // Memory is what a loaded model takes on the device, in bytes.
@@ -47,7 +47,10 @@ func describeModel(c *loader.Checkpoint, m *model.Model) Info {
 		Layers: cfg.Layers, Hidden: cfg.Hidden, Heads: cfg.Heads, KVHeads: cfg.KVHeads, HeadDim: cfg.HeadDim,
 		Intermediate: cfg.Intermediate, Vocab: cfg.Vocab, Tied: cfg.Tied, TrainedContext: cfg.ContextLength,
 		TensorTypes:     map[string]int{},
-		KVBytesPerToken: int64(2 * cfg.Layers * cfg.KVHeads * cfg.HeadDim * 2),
+		KVBytesPerToken: map[string]int64{},
+	}
+	for _, kv := range vkexec.KVTypes() {
+		info.KVBytesPerToken[string(kv)] = int64(vkexec.KVTokenBytes(m.Graph.KV, kv))
 	}
 	if moe := cfg.MoE; moe != nil {
 		info.Experts, info.ExpertsUsed = moe.Experts, moe.Used

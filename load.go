@@ -26,7 +26,7 @@ type LoadOptions struct {
 	Quant     string // "", "none", "int8", "int4": for linear layers that the file stores in 16 or 32 bits
 	Group     int    // elements that share a scale: 32 or 128; 0: 32
 	ZeroPoint bool   // asymmetric groups
-	KV        string // "", "f16", "f32": type of the KV cache
+	KV        string // "", "f16", "f32", "q8_0", "q4_0": type of the KV cache
 
 	// RoPEScaling stretches the rotary positions, in place of what the file says: "yarn", "linear", "dynamic", or "none"
 	// for the model as it was trained; "" keeps the file's. All but "none" need RoPEFactor, at least 1. RoPEOrigContext
@@ -179,13 +179,11 @@ func (o LoadOptions) storage() (mo model.Options, kv vkexec.KVType, err error) {
 	default:
 		return mo, "", fmt.Errorf("quantisation %q does not exist: use none, int8 or int4", o.Quant)
 	}
-	switch o.KV {
-	case "", "f16":
+	if kv = vkexec.KVType(o.KV); kv == "" {
 		kv = "f16"
-	case "f32":
-		kv = "f32"
-	default:
-		return mo, "", fmt.Errorf("KV cache type %q does not exist in this version: use f16 or f32", o.KV)
+	}
+	if !slices.Contains(vkexec.KVTypes(), kv) {
+		return mo, "", fmt.Errorf("KV cache type %q does not exist: use f16, f32, q8_0 or q4_0", o.KV)
 	}
 	stores := map[string]quant.Type{"f32": quant.F32, "f16": quant.F16, "bf16": quant.BF16}
 	if o.Store != "" {

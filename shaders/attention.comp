@@ -15,7 +15,8 @@
 // A row's result depends on LOCAL_SIZE and HEAD_DIM, never on BR or on the rows beside it. Cached positions that no row
 // sees are never used: they may hold anything, NaN included.
 //
-// LOCAL_SIZE is 32, 64, 128 or 256. Shared memory, bytes: 4·BR·(HEAD_DIM + LOCAL_SIZE + 32 + 11).
+// LOCAL_SIZE is 32, 64, 128 or 256. Shared memory, bytes: 4·BR·(HEAD_DIM + LOCAL_SIZE + 32 + 11), and with a cache of
+// blocks 4·HEAD_DIM more.
 #extension GL_GOOGLE_include_directive : require
 #include "prelude.glsl"
 #include "half.glsl"
@@ -26,8 +27,13 @@ layout(constant_id = 2) const uint BR = 4;
 layout(constant_id = 3) const uint GQA = 1;
 layout(constant_id = 4) const uint PARTIAL = 0;
 
+#include "cache.glsl"
+
 layout(std430, binding = 0) readonly buffer Q { vec4 q[]; };       // [Rows][Heads·D/4]
-#ifdef KV_F16
+#if defined(KV_BLOCKS)
+layout(std430, binding = 1) readonly buffer K { uint k_cache[]; };  // [Pages][KVHeads][HEAD_WORDS]
+layout(std430, binding = 2) readonly buffer V { uint v_cache[]; };
+#elif defined(KV_F16)
 layout(std430, binding = 1) readonly buffer K { uvec2 k_cache[]; }; // [Pages][KVHeads][PAGE_TOKENS][D/4]
 layout(std430, binding = 2) readonly buffer V { uvec2 v_cache[]; };
 #else
@@ -68,21 +74,35 @@ shared float row_max[BR];
 shared float row_sum[BR];
 shared float row_parts[BR * ROW_THREADS]; // per invocation of a row: maxima, at the end sums
 
-vec4 key_quad(uint i) {
-#ifdef KV_F16
-    return vec4(f16x2_to_f32(k_cache[i].x), f16x2_to_f32(k_cache[i].y));
-#else
-    return k_cache[i];
-#endif
-}
+// Elements 4i to 4i+3 of a key or value of the page that begins at base; a key in blocks is still to be scaled.
+#if defined(KV_BLOCKS)
+const uint HEAD_PAGE = HEAD_WORDS;
+shared float value_scales[PAGE_TOKENS * BLOCKS]; // of the page
 
-vec4 value_quad(uint i) {
-#ifdef KV_F16
-    return vec4(f16x2_to_f32(v_cache[i].x), f16x2_to_f32(v_cache[i].y));
-#else
-    return v_cache[i];
-#endif
+float key_scale(uint base, uint token, uint b) {
+    return scale_of(k_cache[base + SCALES_AT + token * SCALE_WORDS + b / 2], b);
 }
+vec4 key_quad(uint base, uint token, uint i) {
+    return quants_of(k_cache[base + token * QUANT_WORDS + QUAD_WORD(i)], i);
+}
+vec4 value_quad(uint base, uint token, uint i) {
+    return quants_of(v_cache[base + token * QUANT_WORDS + QUAD_WORD(i)], i) * value_scales[token * BLOCKS + i / 8];
+}
+#elif defined(KV_F16)
+const uint HEAD_PAGE = PAGE_TOKENS * QUADS;
+vec4 key_quad(uint base, uint token, uint i) {
+    uvec2 k = k_cache[base + token * QUADS + i];
+    return vec4(f16x2_to_f32(k.x), f16x2_to_f32(k.y));
+}
+vec4 value_quad(uint base, uint token, uint i) {
+    uvec2 v = v_cache[base + token * QUADS + i];
+    return vec4(f16x2_to_f32(v.x), f16x2_to_f32(v.y));
+}
+#else
+const uint HEAD_PAGE = PAGE_TOKENS * QUADS;
+vec4 key_quad(uint base, uint token, uint i) { return k_cache[base + token * QUADS + i]; }
+vec4 value_quad(uint base, uint token, uint i) { return v_cache[base + token * QUADS + i]; }
+#endif
 
 // How many of the first `positions` positions the window hides from the last of them.
 uint hidden_by_window(uint positions) {
@@ -130,7 +150,7 @@ void main() {
         if (physical >= push.Pages) { // below FirstPage wraps around
             continue;
         }
-        uint base = (physical * push.KVHeads + kv_head) * PAGE_TOKENS * QUADS;
+        uint base = (physical * push.KVHeads + kv_head) * HEAD_PAGE;
         barrier(); // rows are there; the last page's scores and probabilities are used up
 
         {
@@ -140,8 +160,21 @@ void main() {
             [[unroll]] for (uint r = 0; r < BR; r++) {
                 s[r] = 0.0;
             }
+#ifdef KV_BLOCKS
+            for (uint i = t; i < PAGE_TOKENS * BLOCKS; i += LOCAL_SIZE) { // read behind the next barrier
+                uint b = i % BLOCKS;
+                value_scales[i] = scale_of(v_cache[base + SCALES_AT + i / BLOCKS * SCALE_WORDS + b / 2], b);
+            }
+            float scale = 0.0;
+#endif
             for (uint i = lane; i < QUADS; i += LANES) {
-                vec4 k = key_quad(base + key * QUADS + i);
+                vec4 k = key_quad(base, key, i);
+#ifdef KV_BLOCKS
+                if (i % 8 < LANES) { // the first of a block: LANES divides 8
+                    scale = key_scale(base, key, i / 8);
+                }
+                k *= scale;
+#endif
                 [[unroll]] for (uint r = 0; r < BR; r++) {
                     vec4 v = rows[r * QUADS + i];
                     s[r] = fma(v.w, k.w, fma(v.z, k.z, fma(v.y, k.y, fma(v.x, k.x, s[r]))));
@@ -217,7 +250,7 @@ void main() {
                     [[unroll]] for (uint i = 0; i < PIECES; i++) {
                         uint at = i * SPAN + t % SPAN;
                         if (PIECES == 1 || at < QUADS) {
-                            vec4 v = value_quad(base + k * QUADS + at);
+                            vec4 v = value_quad(base, k, at);
                             [[unroll]] for (uint r = 0; r < BR; r++) {
                                 acc[r][i] = fma(vec4(probability[k * BR + r]), v, acc[r][i]);
                             }

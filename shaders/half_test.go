@@ -73,8 +73,8 @@ func TestNarrowToHalf(t *testing.T) {
 		b.run(m, constants, push, [3]uint32{2, uint32(rows), 1}, floats(qkv), nil, nil,
 			ropeTable(make([]float64, dim/2), rows), step.array(), nil, k.array, v.array)
 		for i, value := range values {
-			at := v.at(step.page(0, i/dim), 0, i/dim, i%dim)
-			got, want := uint16(v.words[at/2]>>(16*(at%2))), half.F32ToF16(value)
+			words, _ := v.row(step.page(0, i/dim), 0, i/dim)
+			got, want := uint16(words[i%dim/2]>>(16*(i%2))), half.F32ToF16(value)
 			if got != want && !(isNaN(half.F16ToF32(got)) && isNaN(value)) {
 				t.Fatalf("%s: %g (%#08x) becomes %#04x, want %#04x", m.File, value, math.Float32bits(value), got, want)
 			}

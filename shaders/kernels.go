@@ -42,7 +42,7 @@ var unit = map[string]int{
 
 var (
 	weightTypes = slices.Sorted(maps.Keys(unit))
-	cacheTypes  = []string{"f32", "f16"}
+	cacheTypes  = []string{"f32", "f16", "q8_0", "q4_0"}
 )
 
 // kernels is the table.

@@ -16,7 +16,7 @@ var spv embed.FS
 // Variant chooses the types that a kernel is compiled for.
 type Variant struct {
 	Weights string // "f32", "q8", "q4k", ..., named as the kinds of quant.Layout; "" for kernels without weights
-	KV      string // "f32", "f16"; "" for kernels without a cache
+	KV      string // "f32", "f16", "q8_0", "q4_0"; "" for kernels without a cache
 }
 
 func (v Variant) String() string {

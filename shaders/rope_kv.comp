@@ -3,8 +3,8 @@
 //
 // Rotation is NEOX style, element i with element i+D/2, after the norm; v is stored as it is. The angle of a position is
 // the complex product of a fine and a coarse row of the table; a scale of the rotation (YaRN) is in the fine rows.
-// Work: one workgroup per head of a row, grid (Heads + 2·KVHeads, Rows). With an f16 cache one invocation stores whole
-// words, so the head passes through shared memory.
+// Work: one workgroup per head of a row, grid (Heads + 2·KVHeads, Rows). An invocation stores whole words of an f16
+// cache and of one of blocks, and reads whole blocks, so the head passes through shared memory.
 #extension GL_GOOGLE_include_directive : require
 #include "prelude.glsl"
 #include "half.glsl"
@@ -16,13 +16,18 @@ layout(constant_id = 2) const uint QK_NORM = 0;
 
 const uint ROPE_LOW = 64; // Go: RoPELow
 
+#include "cache.glsl"
+
 layout(std430, binding = 0) readonly buffer QKV { float qkv[]; };        // [Rows][(Heads+2·KVHeads)·D]
 layout(std430, binding = 1) readonly buffer QNorm { float q_norm[]; };   // [D]
 layout(std430, binding = 2) readonly buffer KNorm { float k_norm[]; };   // [D]
 layout(std430, binding = 3) readonly buffer RoPE { vec2 rope[]; };       // [64 + coarse rows][D/2] (cos, sin)
 layout(std430, binding = 4) readonly buffer StepBuffer { uint step_words[]; };
 layout(std430, binding = 5) writeonly buffer Q { float q[]; };           // [Rows][Heads·D]
-#ifdef KV_F16
+#if defined(KV_BLOCKS)
+layout(std430, binding = 6) writeonly buffer K { uint k_cache[]; };      // [Pages][KVHeads][HEAD_WORDS]
+layout(std430, binding = 7) writeonly buffer V { uint v_cache[]; };
+#elif defined(KV_F16)
 layout(std430, binding = 6) writeonly buffer K { uint k_cache[]; };      // [Pages][KVHeads][PAGE_TOKENS][D/2]
 layout(std430, binding = 7) writeonly buffer V { uint v_cache[]; };
 #else
@@ -39,6 +44,57 @@ layout(push_constant) uniform Push {
 } push;
 
 shared float turned[HEAD_DIM];
+
+#ifdef KV_BLOCKS
+
+// What block b of the head is divided by.
+float block_scale(uint b) {
+    uint most = 0;
+    float extreme = 0.0;
+    for (uint i = b * CACHE_BLOCK; i < min((b + 1) * CACHE_BLOCK, HEAD_DIM); i++) {
+        uint magnitude = floatBitsToUint(turned[i]) & 0x7fffffffu; // in the order of the magnitudes, NaN above all
+        if (magnitude > most) {
+            most = magnitude;
+            extreme = turned[i];
+        }
+    }
+#ifdef KV_Q8_0
+    return abs(extreme) / 127.0;
+#else
+    return extreme / -8.0;
+#endif
+}
+
+uint quant(float x) {
+#ifdef KV_Q8_0
+    return uint(int(x < 0.0 ? ceil(x - 0.5) : floor(x + 0.5))) & 0xffu;
+#else
+    return min(uint(x + 8.5), 15u);
+#endif
+}
+
+// Word i of the head's quants.
+uint quant_word(uint i) {
+    uint first = i * (HEAD_DIM / QUANT_WORDS);
+    float scale = block_scale(first / CACHE_BLOCK);
+    float inverse = abs(scale) >= 2.98023223876953125e-8 ? 1.0 / scale : 0.0; // 2^-25: what is below rounds to zero in f16
+    uint word = 0;
+    [[unroll]] for (uint j = 0; j < 4; j++) {
+        word |= quant(turned[first + j] * inverse) << 8 * j;
+#ifdef KV_Q4_0
+        word |= quant(turned[first + 4 + j] * inverse) << 8 * j + 4;
+#endif
+    }
+    return word;
+}
+
+// Word i of the head's scales.
+uint scale_word(uint i) {
+    float second = 2 * i + 1 < BLOCKS ? block_scale(2 * i + 1) : 0.0;
+    return f32_to_f16x2(vec2(block_scale(2 * i), second));
+}
+
+#endif
 
 void main() {
     uint head = gl_WorkGroupID.x;
@@ -97,8 +153,25 @@ void main() {
         return;
     }
     uint kv_head = (head - push.Heads) % push.KVHeads;
-    uint token = ((page - push.FirstPage) * push.KVHeads + kv_head) * PAGE_TOKENS + position % PAGE_TOKENS;
-#ifdef KV_F16
+    uint head_page = (page - push.FirstPage) * push.KVHeads + kv_head;
+    uint token = head_page * PAGE_TOKENS + position % PAGE_TOKENS;
+#if defined(KV_BLOCKS)
+    for (uint i = gl_LocalInvocationIndex; i < QUANT_WORDS + SCALE_WORDS; i += LOCAL_SIZE) {
+        uint at = head_page * HEAD_WORDS + position % PAGE_TOKENS * QUANT_WORDS + i;
+        uint word;
+        if (i < QUANT_WORDS) {
+            word = quant_word(i);
+        } else {
+            at = head_page * HEAD_WORDS + SCALES_AT + position % PAGE_TOKENS * SCALE_WORDS + i - QUANT_WORDS;
+            word = scale_word(i - QUANT_WORDS);
+        }
+        if (is_k) {
+            k_cache[at] = word;
+        } else {
+            v_cache[at] = word;
+        }
+    }
+#elif defined(KV_F16)
     for (uint i = gl_LocalInvocationIndex; i < HEAD_DIM / 2; i += LOCAL_SIZE) {
         uint word = f32_to_f16x2(vec2(turned[2 * i], turned[2 * i + 1]));
         if (is_k) {

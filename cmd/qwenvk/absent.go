@@ -56,8 +56,6 @@ func absentCommands() []cliargs.Command {
 // absentValues are values of flags in flags.go.
 func absentValue(flag, value string) string {
 	switch flag + "=" + value {
-	case "kv=q8_0", "kv=q4_0":
-		return "a quantised KV cache"
 	case "output-format=csv", "output-format=html":
 		return "further formats"
 	}

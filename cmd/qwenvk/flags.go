@@ -72,7 +72,7 @@ func modelFlags() []cli.Flag {
 		text(deviceFlags, "quant", "quantise on load what the file stores in 16 or 32 bits: `none/int8/int4` (default none)"),
 		number(deviceFlags, "group", "weights that share a scale with --quant: `32/128` (default 32)"),
 		onOff(deviceFlags, "zero-point", "with --quant: groups with a zero point instead of symmetric ones"),
-		text(deviceFlags, "kv", "type of the key-value cache: `f16/f32` (default f16)"),
+		text(deviceFlags, "kv", "type of the key-value cache: `f16/f32/q8_0/q4_0` (default f16)"),
 		text(deviceFlags, "rope-scaling", "stretch the context otherwise than the model says: `none/yarn/linear/dynamic`"),
 		real(deviceFlags, "rope-factor", "stretch it by this `factor`, 1 or more"),
 		number(deviceFlags, "rope-orig-ctx", "`tokens` that the model was trained for (default: what the model says)"),
@@ -187,7 +187,7 @@ func loadOptions(c *cli.Context) (qwenvk.LoadOptions, error) {
 	}
 	err = firstError(
 		between(c, "ctx", 1, qwenvk.MaxContext), between(c, "threads", 1, maxInt),
-		oneOf(c, "quant", "none", "int8", "int4"), oneOf(c, "kv", "f16", "f32"),
+		oneOf(c, "quant", "none", "int8", "int4"), oneOf(c, "kv", "f16", "f32", "q8_0", "q4_0"),
 		ropeFlags(c),
 	)
 	if err != nil {

@@ -46,8 +46,12 @@ type inspection struct {
 	Tensors        map[string]int `json:"tensors"` // by type
 	Context        int            `json:"context"` // that kv_bytes is for
 	KVBytes        int64          `json:"kv_bytes"`
-	FLOPsPerToken  int64          `json:"flops_per_token"`
-	BytesPerToken  int64          `json:"bytes_per_token"`
+	KVType         string         `json:"kv_type"` // that kv_bytes is for
+
+	KVBytesPerToken map[string]int64 `json:"kv_bytes_per_token"` // by type of cache
+
+	FLOPsPerToken int64 `json:"flops_per_token"`
+	BytesPerToken int64 `json:"bytes_per_token"`
 
 	AdapterBytes int64               `json:"adapter_bytes,omitempty"` // of all adapters together
 	Adapters     []adapterInspection `json:"adapters,omitempty"`
@@ -122,10 +126,12 @@ func inspectionOf(i qwenvk.Info, o qwenvk.LoadOptions) inspection {
 	if d.Context == 0 {
 		d.Context = min(i.TrainedContext, defaultContext)
 	}
-	d.KVBytes = i.KVBytesPerToken * int64(d.Context)
-	if o.KV == "f32" {
-		d.KVBytes *= 2 // the figure per token is that of f16
+	kv := o.KV
+	if kv == "" {
+		kv = "f16"
 	}
+	d.KVType, d.KVBytesPerToken = kv, i.KVBytesPerToken
+	d.KVBytes = i.KVBytesPerToken[kv] * int64(d.Context)
 	return d
 }
 
@@ -165,8 +171,13 @@ func (d inspection) text() string {
 	if d.AdapterBytes > 0 {
 		weights += ", adapters " + size(uint64(d.AdapterBytes))
 	}
-	row("memory", "%s: weights %s, KV cache %s at a context of %d tokens", size(uint64(d.WeightBytes+d.AdapterBytes+d.KVBytes)),
-		weights, size(uint64(d.KVBytes)), d.Context)
+	row("memory", "%s: weights %s, KV cache %s in %s at a context of %d tokens", size(uint64(d.WeightBytes+d.AdapterBytes+d.KVBytes)),
+		weights, size(uint64(d.KVBytes)), d.KVType, d.Context)
+	var caches []string
+	for _, kv := range []string{"f32", "f16", "q8_0", "q4_0"} {
+		caches = append(caches, fmt.Sprintf("%d in %s", d.KVBytesPerToken[kv], kv))
+	}
+	row("KV cache", "bytes per token: %s", strings.Join(caches, ", "))
 	row("per token", "%s FLOPs and %s of weights read, attention not counted", count(d.FLOPsPerToken), size(uint64(d.BytesPerToken)))
 	return b.String()
 }

@@ -39,8 +39,9 @@ type Result struct {
 
 // Executor runs the compiled forms of one model and keeps its KV cache.
 type Executor struct {
-	// KVRound, if set, rounds each key and value as it is stored, such as to f16 and back.
-	KVRound func(float64) float64
+	// KVRound, if set, rounds keys and values in place as they are stored, such as to f16 and back: the blocks of up to
+	// quant.CacheBlock neighbouring elements that a head is made of, one after another.
+	KVRound func(block []float64)
 
 	kv      graph.KVShape
 	rope    graph.RoPE

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/qwenvk/qwenvk/graph"
+	"github.com/qwenvk/qwenvk/quant"
 )
 
 // node computes one node.
@@ -220,9 +221,12 @@ func (r *run) store(layer int, k, v *Matrix) error {
 
 func (e *Executor) rounded(row []float64) []float64 {
 	stored := append([]float64(nil), row...)
-	if e.KVRound != nil {
-		for i, v := range stored {
-			stored[i] = e.KVRound(v)
+	if e.KVRound == nil {
+		return stored
+	}
+	for head := 0; head < len(stored); head += e.kv.HeadDim {
+		for first := 0; first < e.kv.HeadDim; first += quant.CacheBlock {
+			e.KVRound(stored[head+first : head+min(first+quant.CacheBlock, e.kv.HeadDim)])
 		}
 	}
 	return stored

@@ -3,6 +3,7 @@ package vkexec
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/qwenvk/qwenvk/graph"
 	"github.com/qwenvk/qwenvk/shaders"
@@ -76,6 +77,9 @@ func New(ctx context.Context, dev *vk.Device, g *graph.Graph, source Source, o O
 	if o.KV == "" {
 		o.KV = "f16"
 	}
+	if !slices.Contains(KVTypes(), o.KV) {
+		return nil, fmt.Errorf("BUG: vkexec: a cache of type %q", o.KV)
+	}
 	if o.Context <= 0 {
 		return nil, fmt.Errorf("vkexec: a context of %d tokens", o.Context)
 	}
@@ -113,6 +117,9 @@ func (e *Executor) place(ctx context.Context, source Source) error {
 	e.step = shaders.Step{Rows: o.MaxRows, Seqs: o.Slots, Slots: o.Slots, MaxBlocks: pagesPerSlot}
 
 	table := ropeTable(g.RoPE, o.Context)
+	if limit := e.dev.Caps().MaxStorageBufferRange; uint64(len(table)) > limit {
+		return fmt.Errorf("vkexec: the rotary table of a context of %d tokens takes %d bytes, this device lets a shader see %d", o.Context, len(table), limit)
+	}
 	heads := e.heads(plain)
 	allocations := []struct {
 		to   **vk.Buffer

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/qwenvk/qwenvk/graph"
+	"github.com/qwenvk/qwenvk/quant"
 	"github.com/qwenvk/qwenvk/shaders"
 	"github.com/qwenvk/qwenvk/vk"
 )
@@ -11,15 +12,11 @@ import (
 // PageTokens is the number of tokens of one KV page.
 const PageTokens = shaders.PageTokens
 
-// KVType is the element type of the KV cache: "f16" or "f32".
+// KVType is the element type of the KV cache: "f16", "f32", "q8_0" or "q4_0" (see quant.CacheRounding).
 type KVType string
 
-func (t KVType) bytes() uint64 {
-	if t == "f32" {
-		return 4
-	}
-	return 2
-}
+// KVTypes are all of them.
+func KVTypes() []KVType { return []KVType{"f16", "f32", "q8_0", "q4_0"} }
 
 // kvCache is the paged cache of all layers. Page p of a layer lies in shard p/pagesPerShard; a shard is as many
 // pages as one binding of the device may cover.
@@ -39,7 +36,12 @@ type kvShard struct {
 
 // kvPageBytes is the size of one page of keys (or of values) of one layer.
 func kvPageBytes(s graph.KVShape, t KVType) uint64 {
-	return uint64(s.Heads) * shaders.PageTokens * uint64(s.HeadDim) * t.bytes()
+	return uint64(s.Heads) * shaders.PageTokens * uint64(quant.CacheRowBytes(string(t), s.HeadDim))
+}
+
+// KVTokenBytes is what one token takes in the caches of all layers.
+func KVTokenBytes(s graph.KVShape, t KVType) uint64 {
+	return 2 * uint64(s.Layers) * kvPageBytes(s, t) / shaders.PageTokens
 }
 
 // KVBytes is the device memory that the cache of the given number of tokens takes.
