@@ -188,14 +188,9 @@ func (w *writer) do(j job, b *buffers) error {
 	if err != nil {
 		return err
 	}
-	var blocks []byte
-	if part.Packed == nil && part.Type == o.t { // the same blocks, unless they hold what is no number
-		blocks = part.Data[j.first*row : (j.first+j.n)*row]
-	}
-	if blocks == nil || o.t.Dense() {
-		if blocks, err = b.encode(o.t, part, j.first, j.n, cols, row); err != nil {
-			return w.badTensor(part, j.first, err)
-		}
+	blocks, err := b.encode(o.t, part, j.first, j.n, cols, row)
+	if err != nil {
+		return w.badTensor(part, j.first, err)
 	}
 	at := w.layout.Offsets[j.output] + int64(row)*(int64(j.part)*int64(o.rows())+int64(j.first))
 	if _, err := w.draft.WriteAt(blocks, at); err != nil {
@@ -205,18 +200,22 @@ func (w *writer) do(j job, b *buffers) error {
 	return nil
 }
 
-// encode makes rows of a tensor in type t.
+// encode makes rows of a tensor in type t. Blocks that are of that type already stay as they are.
 func (b *buffers) encode(t quant.Type, part *loader.Tensor, first, n, cols, row int) ([]byte, error) {
 	if need := n * cols; cap(b.values) < need {
 		b.values = make([]float32, need)
 	}
-	if need := n * row; cap(b.blocks) < need {
-		b.blocks = make([]byte, need)
-	}
-	values, blocks := b.values[:n*cols], b.blocks[:n*row]
+	values := b.values[:n*cols]
 	if err := part.Source().Values(values, first, n); err != nil {
 		return nil, err
 	}
+	if part.Packed == nil && part.Type == t {
+		return part.Data[first*row : (first+n)*row], quant.CheckFinite(values, cols)
+	}
+	if need := n * row; cap(b.blocks) < need {
+		b.blocks = make([]byte, need)
+	}
+	blocks := b.blocks[:n*row]
 	return blocks, quant.Encode(blocks, t, values, cols)
 }
 

@@ -51,8 +51,8 @@ func Encode(dst []byte, t Type, src []float32, cols int) error {
 	case len(src)%cols != 0 || len(dst) != len(src)/cols*size:
 		return fmt.Errorf("quant: %d bytes are not %d numbers in rows of %d as %v", len(dst), len(src), cols, t)
 	}
-	if at := firstNotFinite(src); at >= 0 {
-		return &ValueError{Row: at / cols, Col: at % cols, Value: src[at], Problem: notFinite}
+	if err := CheckFinite(src, cols); err != nil {
+		return err
 	}
 	if t.Dense() {
 		if at := encodeDense(dst, t.denseLayout(), src); at >= 0 {
@@ -75,6 +75,14 @@ func Encode(dst []byte, t Type, src []float32, cols int) error {
 				return &ValueError{Row: worst / cols, Col: worst % cols, Value: src[worst], Problem: bigGroup}
 			}
 		}
+	}
+	return nil
+}
+
+// CheckFinite returns a *ValueError about the first of values, rows of cols, that is NaN or infinite.
+func CheckFinite(values []float32, cols int) error {
+	if at := firstNotFinite(values); at >= 0 {
+		return &ValueError{Row: at / cols, Col: at % cols, Value: values[at], Problem: notFinite}
 	}
 	return nil
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/qwenvk/qwenvk"
@@ -103,4 +105,19 @@ func perplexityOf(t *testing.T, rt *qwenvk.Runtime, path, text string, want quan
 		t.Fatalf("the text has %d windows, want %d", r.Windows, want.Windows)
 	}
 	return r.Perplexity
+}
+
+// Ctrl-C ends a conversion; nothing of it is left, and the exit status tells.
+func TestInterruptedQuantize(t *testing.T) {
+	dir := t.TempDir()
+	p := newProgram()
+	said := &pressing{at: "become", key: p.interrupts}
+	p.out, p.err, p.tty = io.Discard, said, terminals{}
+	status := p.run([]string{"quantize", "demo", filepath.Join(dir, "out.gguf"), "--type", "Q4_K_M", "--threads", "1"})
+	if status != statusInterrupted || strings.Contains(said.written.String(), "is written") {
+		t.Errorf("exit status %d, said %q", status, said.written.String())
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("%d files are left, %v", len(left), err)
+	}
 }
