@@ -92,6 +92,24 @@ func (l Quantised) Make(rng *rand.Rand) (tensors map[string]Tensor, weights []fl
 			weights[o*l.Cols+i] = float64(q-zeros[at]) * scales[at]
 		}
 	}
+	quantShape, quantWords, zeroWords := l.pack(quants, zeros)
+	tensors = map[string]Tensor{
+		"qweight": {"I32", quantShape, quantWords},
+		"qzeros":  {"I32", []int{groups, l.Rows * l.Bits / 32}, zeroWords},
+		"scales":  {"F16", []int{groups, l.Rows}, scaleBytes},
+	}
+	if !l.AWQ {
+		var idx []byte
+		for _, g := range groupOf {
+			idx = binary.LittleEndian.AppendUint32(idx, uint32(g))
+		}
+		tensors["g_idx"] = Tensor{"I32", []int{l.Cols}, idx}
+	}
+	return tensors, weights
+}
+
+// pack puts quants [Cols, Rows] and zero points [groups, Rows] into words as the format has them.
+func (l Quantised) pack(quants, zeros []int) (shape []int, quantWords, zeroWords []byte) {
 	lanes := 32 / l.Bits
 	words := func(n int) []byte { return make([]byte, 4*n) }
 	put := func(words []byte, at, place, value int) {
@@ -110,18 +128,18 @@ func (l Quantised) Make(rng *rand.Rand) (tensors map[string]Tensor, weights []fl
 			panic("no place")
 		}
 	}
-	zeroWords := words(groups * l.Rows / lanes)
-	for g := range groups {
+	zeroWords = words(len(zeros) / lanes)
+	for g := range len(zeros) / l.Rows {
 		for o := range l.Rows {
 			z := zeros[g*l.Rows+o]
 			if !l.AWQ && !l.V2 {
-				z = (z + levels - 1) % levels
+				z = (z - 1) & (1<<l.Bits - 1)
 			}
 			put(zeroWords, g*(l.Rows/lanes)+o/lanes, place(o), z)
 		}
 	}
-	quantWords := words(l.Rows * l.Cols / lanes)
-	shape := []int{l.Cols / lanes, l.Rows}
+	quantWords = words(l.Rows * l.Cols / lanes)
+	shape = []int{l.Cols / lanes, l.Rows}
 	if l.AWQ {
 		shape = []int{l.Cols, l.Rows / lanes}
 	}
@@ -135,17 +153,5 @@ func (l Quantised) Make(rng *rand.Rand) (tensors map[string]Tensor, weights []fl
 			}
 		}
 	}
-	tensors = map[string]Tensor{
-		"qweight": {"I32", shape, quantWords},
-		"qzeros":  {"I32", []int{groups, l.Rows / lanes}, zeroWords},
-		"scales":  {"F16", []int{groups, l.Rows}, scaleBytes},
-	}
-	if !l.AWQ {
-		var idx []byte
-		for _, g := range groupOf {
-			idx = binary.LittleEndian.AppendUint32(idx, uint32(g))
-		}
-		tensors["g_idx"] = Tensor{"I32", []int{l.Cols}, idx}
-	}
-	return tensors, weights
+	return shape, quantWords, zeroWords
 }
