@@ -70,7 +70,18 @@ func interleaveExperts(planes [][]byte, m *matrix, parts []quant.Source, first, 
 	return nil
 }
 
-// route lowers the router's choice and, for more rows than the matrix-vector product takes, the list of tiles.
+// tiled tells whether the experts of a step of so many rows are multiplied by in tiles. A tile takes one expert's columns
+// at a time and is padded to its width; where an expert has few, a product per row and chosen expert does less: up to 4
+// on the CPU, where reading a weight again costs little beside multiplying by it, none on a card.
+func (e *Executor) tiled(rows, used, experts int) bool {
+	columns := 1
+	if e.dev.Caps().Type == vk.Software {
+		columns = 4
+	}
+	return rows > shaders.MaxColumns && rows*used > columns*experts
+}
+
+// route lowers the router's choice and, where the experts are multiplied by in tiles, their list.
 func (l *lowering) route(n *graph.Node) {
 	logits, out, rows := l.value(n.In[0]), l.value(n.Out), l.rows(n.Out)
 	push := shaders.RoutePush{Rows: uint32(rows), Experts: uint32(l.g.Tensor(n.In[0]).Cols), Used: uint32(n.Used)}
@@ -80,7 +91,7 @@ func (l *lowering) route(n *graph.Node) {
 	l.add(n, kernel{name: "route", rows: rows, k: int(push.Experts), n: 1}, push, func(constants) [3]uint32 {
 		return [3]uint32{push.Rows, 1, 1}
 	}, reads(logits), writes(out))
-	if rows > shaders.MaxColumns {
+	if l.e.tiled(rows, n.Used, int(push.Experts)) {
 		l.expertTiles(n, out, rows)
 	}
 }
@@ -144,7 +155,7 @@ func expertEpilogue(n *graph.Node) uint32 {
 	return 0
 }
 
-// expertMatMul lowers a product with the matrices of the chosen experts: for a few rows one matrix-vector product per
+// expertMatMul lowers a product with the matrices of the chosen experts: without a list one matrix-vector product per
 // row and chosen expert, or their sum, else tiles over the columns that each expert has; one dispatch per shard.
 func (l *lowering) expertMatMul(n *graph.Node) {
 	m, rows := l.e.weights.matrices[n.Pack.Name], l.rows(n.Out)
