@@ -66,7 +66,12 @@ func folderMetadata(c *loader.Checkpoint, p Preset) (metadata, error) {
 	m.count(key("block_count"), config.Layers)
 	m.count(key("context_length"), config.ContextLength)
 	m.count(key("embedding_length"), config.Hidden)
-	m.count(key("feed_forward_length"), config.Intermediate)
+	if arch == "qwen" { // whose files count the gate as well
+		m.count(key("feed_forward_length"), 2*config.Intermediate)
+		m.count(key("rope.dimension_count"), config.HeadDim)
+	} else {
+		m.count(key("feed_forward_length"), config.Intermediate)
+	}
 	m.count(key("attention.head_count"), config.Heads)
 	m.count(key("attention.head_count_kv"), config.KVHeads)
 	m.real(key("attention.layer_norm_rms_epsilon"), config.RMSEps)
@@ -154,6 +159,11 @@ func (m *metadata) tokenizer(c *loader.Checkpoint, config loader.Config) error {
 		id, ok := g.SpecialIDs[part.name]
 		if !ok {
 			id = int32(part.config)
+		}
+		if part.name == "bos" && id < 0 && c.Architecture() == "qwen" { // whose files name none; converters write this
+			if end, ok := t.TokenID("<|endoftext|>"); ok {
+				id = end
+			}
 		}
 		if id >= 0 {
 			m.count(key+part.name+"_token_id", int(id))

@@ -18,14 +18,14 @@ type output struct {
 	name  string
 	t     quant.Type
 	shape []int           // outermost first
-	parts []loader.Tensor // what it is made of, all of one shape; several are a stack of experts
+	parts []loader.Tensor // what it is made of, all of one shape: several are experts, or queries, keys and values
 }
 
 // rows returns the rows of one part.
 func (o *output) rows() int { return o.parts[0].Rows }
 
-// cols returns the numbers of a row.
-func (o *output) cols() int { return o.shape[len(o.shape)-1] }
+// cols returns the numbers of a row of one part.
+func (o *output) cols() int { return o.parts[0].Cols }
 
 // elements returns the numbers of the whole tensor.
 func (o *output) elements() int64 {
@@ -124,8 +124,12 @@ func allZero(t *loader.Tensor) (bool, error) {
 var expertName = regexp.MustCompile(`^(blk\.\d+\.ffn_(?:gate|up|down))\.(\d+)\.weight$`)
 
 // stacked turns tensors into outputs: the experts of a layer are stacked, and a matrix of one row
-// becomes a vector, as converters write it.
+// becomes a vector, as converters write it. The first generation's queries, keys and values, which
+// package loader takes apart, become one matrix again.
 func stacked(c *loader.Checkpoint, tensors []loader.Tensor) ([]*output, error) {
+	if c.Architecture() == "qwen" {
+		return joined(c, tensors)
+	}
 	type expert struct {
 		number int
 		tensor loader.Tensor
@@ -178,6 +182,37 @@ func stacked(c *loader.Checkpoint, tensors []loader.Tensor) ([]*output, error) {
 	}
 	if most > 0 {
 		return outputs, onlyExperts(c, outputs)
+	}
+	return outputs, nil
+}
+
+// queryName is what joined puts together: layer, kind, weight or bias.
+var queryName = regexp.MustCompile(`^(blk\.\d+\.attn_)([qkv])(\.weight|\.bias)$`)
+
+// joined makes attn_qkv of attn_q, attn_k and attn_v, which have as many heads each.
+func joined(c *loader.Checkpoint, tensors []loader.Tensor) ([]*output, error) {
+	var outputs []*output
+	for _, t := range tensors {
+		o := &output{name: t.Name, shape: []int{t.Rows, t.Cols}, parts: []loader.Tensor{t}}
+		if m := queryName.FindStringSubmatch(t.Name); m != nil {
+			if m[2] != "q" {
+				continue // comes with the queries
+			}
+			o.name = m[1] + "qkv" + m[3]
+			for _, kind := range []string{"k", "v"} {
+				next, ok := c.Tensor(m[1] + kind + m[3])
+				if !ok || next.Rows != t.Rows || next.Cols != t.Cols {
+					return nil, refuse(c, fmt.Sprintf("tensor %q is missing or of another shape than %q", m[1]+kind+m[3], t.Name))
+				}
+				o.parts = append(o.parts, next)
+			}
+		}
+		if t.Rows == 1 {
+			o.shape = []int{t.Cols * len(o.parts)}
+		} else {
+			o.shape[0] *= len(o.parts)
+		}
+		outputs = append(outputs, o)
 	}
 	return outputs, nil
 }
