@@ -223,7 +223,7 @@ func checkGreedy(t *testing.T, s *Session, p goldenPrompt, margin float64) {
 // to compile than the cases to run.
 func TestGoldens(t *testing.T) {
 	var cases []golden
-	for _, name := range []string{"qwen2-dense-tied", "qwen2-sliding", "qwen3-dense-tied", "qwen3-dense-untied", "qwen3-long", "qwen3-yarn"} {
+	for _, name := range []string{"qwen1", "qwen2-dense-tied", "qwen2-sliding", "qwen3-dense-tied", "qwen3-dense-untied", "qwen3-long", "qwen3-yarn"} {
 		cases = append(cases, readGolden(t, name))
 	}
 	for tier := range 2 {

@@ -132,6 +132,7 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 		}
 	}
 
+	s.begin(len(g.ids))
 	s.result.CachedTokens = s.common(g.ids)
 	r, err := s.prefill(ctx, g.ids, g.tail(), g.history(vkexec.Penalise))
 	if err != nil {

@@ -14,6 +14,7 @@ type Session struct {
 	slot   int
 	pages  []uint32
 	cached []int32 // ids whose keys and values the pages hold
+	rope   int     // choice of rotary frequencies that the cache was computed with
 	chunk  int     // rows of a prompt chunk; 0: the engine's
 	closed bool
 	result Result
@@ -87,6 +88,15 @@ func (s *Session) common(ids []int32) int {
 	return n
 }
 
+// begin chooses the rotary frequencies for a prompt of n tokens, which stay the same for the answer behind it. What the
+// cache holds with others is dropped.
+func (s *Session) begin(n int) {
+	if rope := s.e.exec.ChooseRoPE(n); rope != s.rope {
+		s.Reset()
+		s.rope = rope
+	}
+}
+
 // feed runs ids behind the cached tokens as one step and adds them to the cache.
 func (s *Session) feed(ctx context.Context, ids []int32, tail vkexec.Tail, h vkexec.History) (*vkexec.Result, error) {
 	if err := ctx.Err(); err != nil {
@@ -95,6 +105,7 @@ func (s *Session) feed(ctx context.Context, ids []int32, tail vkexec.Tail, h vke
 	e := s.e
 	e.lastStep = nil
 	e.exec.SetBlocks(s.slot, s.pages)
+	e.exec.SetRoPE(s.slot, s.rope)
 	begin := time.Now()
 	// A step that was submitted is waited for: its cache pages and buffers are in use until then.
 	step := vkexec.Step{IDs: ids, Seqs: []vkexec.Seq{{Slot: s.slot, Rows: len(ids), Start: len(s.cached)}}}
@@ -114,6 +125,7 @@ func (s *Session) feed(ctx context.Context, ids []int32, tail vkexec.Tail, h vke
 // per chunk, so that other sessions get their turn; it is held when prefill returns without error, and r is valid
 // until it is released.
 func (s *Session) prefill(ctx context.Context, ids []int32, tail vkexec.Tail, h vkexec.History) (r *vkexec.Result, err error) {
+	s.begin(len(ids))
 	s.cached = s.cached[:s.common(ids)]
 	for {
 		s.e.mu.Lock()
@@ -188,6 +200,7 @@ func (s *Session) Logits(ctx context.Context, ids []int32, o LogitsOptions, emit
 
 // fill brings the cache to hold the first n of ids, without logits.
 func (s *Session) fill(ctx context.Context, ids []int32, n int) error {
+	s.begin(len(ids))
 	s.cached = s.cached[:min(s.common(ids), n)]
 	for len(s.cached) < n {
 		s.e.mu.Lock()

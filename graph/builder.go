@@ -120,6 +120,22 @@ func (b *Builder) RoPE(x Value) Value {
 	return b.add(&Node{Op: OpRoPE, Label: b.pre + "rope", In: []ID{x.id}, Heads: x.heads}, t, x.heads)
 }
 
+// LogN scales the row of position p (from 0) by ln(p+1)/ln(trained), where that is above 1: the entropy of attention over
+// a longer context than the model was trained with then stays what it was (config key use_logn_attn of the first Qwen).
+func (b *Builder) LogN(x Value, trained int) Value {
+	t, ok := b.tensor(x)
+	if !ok {
+		return x
+	}
+	if trained < 2 {
+		return b.fail("log_n: a model trained with %d tokens", trained)
+	}
+	if t.Rows != PerToken {
+		return b.fail("log_n: got a row per sequence; a position belongs to a token")
+	}
+	return b.add(&Node{Op: OpLogN, Label: b.pre + "log_n", In: []ID{x.id}, LogN: trained}, t, x.heads)
+}
+
 // StoreKV appends k and v [tokens, kvHeads*headDim] to the layer's cache.
 func (b *Builder) StoreKV(k, v Value, layer int) {
 	for _, x := range []Value{k, v} {

@@ -85,6 +85,7 @@ const (
 	OpRMSNorm                // In: x. Norm, Eps; with Heads > 0 each head is a row of its own.
 	OpMatMul                 // In: x [, addend]. Pack; after fusion: Epilogue, Bias, Norm, OutCol.
 	OpRoPE                   // In: x. Heads.
+	OpLogN                   // In: x. LogN: the row of position p (from 0) times ln(p+1)/ln(LogN), where that is above 1.
 	OpStoreKV                // In: k, v. Layer. No output.
 	OpAttention              // In: q. Layer, Heads, Scale, Window.
 	OpSwiGLU                 // In: gate, up: silu(gate)·up.
@@ -96,12 +97,12 @@ const (
 	OpExpertMatMul           // In: x, routing. Pack (Experts), Used; after fusion: Epilogue, Norm.
 	OpCombine                // In: rows of the chosen experts, routing [, addend]. Used: their weighted sum.
 	OpGate                   // In: x, gate [, addend]: sigmoid(gate)·x.
-	OpRoPEKV                 // In: q|k|v. Norms (q, k), Eps, Layer, Heads: norm, rotate, store k and v; out: q.
+	OpRoPEKV                 // In: q|k|v. Norms (q, k), Eps, LogN, Layer, Heads: norm, rotate, store k and v; out: q.
 	OpExpertSum              // In: x of each chosen expert, routing [, addend]. Pack (Experts), Used: product and weighted sum.
 )
 
 var opNames = [...]string{
-	"embed", "rms_norm", "matmul", "rope", "store_kv", "attention", "swiglu", "add", "add_bias", "last_rows",
+	"embed", "rms_norm", "matmul", "rope", "log_n", "store_kv", "attention", "swiglu", "add", "add_bias", "last_rows",
 	"gather", "route", "expert_matmul", "combine", "gate", "rope_kv", "expert_sum",
 }
 
@@ -152,6 +153,8 @@ type Node struct {
 	Heads int     // query heads (OpAttention, OpRoPEKV), heads of the input (OpRMSNorm, OpRoPE)
 	Scale float64 // OpAttention: factor of the scores
 
+	// LogN is the number of tokens that a model was trained with: queries behind them are scaled up. 0: none are.
+	LogN int
 	// Window is the number of positions that a query sees, its own and those in front of it; 0: all.
 	Window int
 
@@ -168,6 +171,29 @@ type KVShape struct{ Layers, Heads, HeadDim int }
 type RoPE struct {
 	InvFreq []float64 // radians per token, one for each of headDim/2 pairs
 	Scale   float64   // factor of sine and cosine; 1 but for YaRN
+
+	// Longer are the frequencies of sequences whose prompt is longer than Trained tokens, in place of InvFreq: the first
+	// for prompts of up to twice as many, and so on by doubling. Nil where the length of a prompt changes nothing.
+	Longer  [][]float64
+	Trained int
+}
+
+// Choose is the number of the frequencies that a prompt of n tokens gets: 0 is InvFreq, others count Longer from 1. All
+// tokens of a sequence, the answer's too, are turned by those that its prompt got.
+func (r *RoPE) Choose(n int) int {
+	choice := 0
+	for limit := r.Trained; choice < len(r.Longer) && n > limit; limit *= 2 {
+		choice++
+	}
+	return choice
+}
+
+// Frequencies are those of a choice.
+func (r *RoPE) Frequencies(choice int) []float64 {
+	if choice == 0 {
+		return r.InvFreq
+	}
+	return r.Longer[choice-1]
 }
 
 // Graph is one step of a model.

@@ -7,7 +7,7 @@ import (
 
 // fuseRoPEKV turns the block in front of attention,
 //
-//	q = rope(norm(x·Wq)), k = rope(norm(x·Wk)), v = x·Wv, store_kv(k, v), attention(q)
+//	q = log_n(rope(norm(x·Wq))), k = rope(norm(x·Wk)), v = x·Wv, store_kv(k, v), attention(q)
 //
 // into one product with the stacked rows of Wq, Wk and Wv and one node that norms, rotates and stores. Where the
 // three weights differ in layout they stay three products that write slices of the same tensor. Each product may have a
@@ -25,12 +25,12 @@ func fuseRoPEKV(g *Graph) {
 		q := g.newValue(Tensor{Name: label + "q", Rows: PerToken, Cols: m.attention.Heads * d})
 		fused := &Node{
 			Op: OpRoPEKV, Label: label + "rope_kv", In: []ID{qkv}, Out: q, Layer: m.store.Layer, Heads: m.attention.Heads,
-			QNorm: m.q.weight(), KNorm: m.k.weight(), Eps: m.q.eps(),
+			QNorm: m.q.weight(), KNorm: m.k.weight(), Eps: m.q.eps(), LogN: m.logN,
 		}
 		g.insertBefore(m.store, append(muls, fused)...)
 		m.attention.In[0] = q
 		dead := map[*Node]bool{m.store: true}
-		for _, n := range []*Node{m.q.rope, m.q.norm, m.q.bias, m.q.mul, m.k.rope, m.k.norm, m.k.bias, m.k.mul, m.v.bias, m.v.mul} {
+		for _, n := range []*Node{m.scaled, m.q.rope, m.q.norm, m.q.bias, m.q.mul, m.k.rope, m.k.norm, m.k.bias, m.k.mul, m.v.bias, m.v.mul} {
 			dead[n] = true
 		}
 		g.remove(dead)
@@ -66,6 +66,8 @@ type qkvMatch struct {
 	store, attention *Node
 	q, k             rotated
 	v                linear
+	scaled           *Node // OpLogN behind the query's rotation
+	logN             int
 }
 
 // findQKV finds the first block that fuseRoPEKV can replace.
@@ -109,7 +111,11 @@ func findQKV(g *Graph) (qkvMatch, bool) {
 			}
 			m := qkvMatch{store: n, attention: a, v: layer(n.In[1])}
 			var okQ, okK bool
-			m.q, okQ = branch(a.In[0])
+			query := a.In[0]
+			if m.scaled = single(query, OpLogN); m.scaled != nil {
+				query, m.logN = m.scaled.In[0], m.scaled.LogN
+			}
+			m.q, okQ = branch(query)
 			m.k, okK = branch(n.In[0])
 			if okQ && okK && m.v.mul != nil && source(m.q.mul) == source(m.k.mul) && source(m.q.mul) == source(m.v.mul) &&
 				(m.q.norm == nil) == (m.k.norm == nil) && m.q.eps() == m.k.eps() {

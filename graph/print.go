@@ -40,7 +40,7 @@ func (a *Annotations) counts(i int) (Counts, bool) {
 //	cache           {layers, heads, head_dim}: shape of the KV cache per token
 //	[output]        id of the logits; absent in a graph that only fills the cache
 //	values          [{id, name, rows: "tokens"|"seqs", cols}]: the activations, by id
-//	nodes           [{op, label, in: [id], [out], [layer], [heads], [scale], [window], [eps], [out_col], [used]: experts per row,
+//	nodes           [{op, label, in: [id], [out], [layer], [heads], [scale], [window], [log_n], [eps], [out_col], [used]: experts per row,
 //	                  [renormalise],
 //	                  [weight: {name, rows, cols, layout, bytes, parts: [name], [interleave], [experts]}],
 //	                  [norm], [q_norm], [k_norm], [bias]: names of vectors,
@@ -165,6 +165,9 @@ func (n *Node) details() []string {
 	}
 	if n.Op == OpAttention {
 		add("scale %.6g", n.Scale)
+	}
+	if n.LogN > 0 {
+		add("log n behind %d", n.LogN)
 	}
 	if n.Window > 0 {
 		add("window %d", n.Window)

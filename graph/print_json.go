@@ -42,6 +42,7 @@ type jsonNode struct {
 	Heads      int         `json:"heads,omitempty"`
 	Scale      float64     `json:"scale,omitempty"`
 	Window     int         `json:"window,omitempty"`
+	LogN       int         `json:"log_n,omitempty"`
 	Eps        float64     `json:"eps,omitempty"`
 	OutCol     int         `json:"out_col,omitempty"`
 	Weight     *jsonWeight `json:"weight,omitempty"`
@@ -115,8 +116,8 @@ func (g *Graph) printJSON(b *bytes.Buffer, extra *Annotations) error {
 func (g *Graph) jsonNode(n *Node) jsonNode {
 	node := jsonNode{
 		Op: n.Op.String(), Label: n.Label, In: append([]ID{}, n.In...), Out: presentID(n.Out), Heads: n.Heads, Scale: n.Scale,
-		Window: n.Window,
-		Eps:    n.Eps, OutCol: n.OutCol, Used: n.Used, Renormal: n.Renormalise, Cost: jsonCost(g.nodeCost(n)),
+		Window: n.Window, LogN: n.LogN,
+		Eps: n.Eps, OutCol: n.OutCol, Used: n.Used, Renormal: n.Renormalise, Cost: jsonCost(g.nodeCost(n)),
 	}
 	if n.usesCache() {
 		node.Layer = &n.Layer

@@ -29,6 +29,11 @@ type Config struct {
 
 	MoE *MoE // nil: every layer is dense
 
+	// Trained is the number of tokens that a model was trained with which treats longer prompts by DynamicNTK or LogN; 0
+	// for others. DynamicNTK turns all tokens of a longer prompt slower, LogN scales the queries behind Trained.
+	Trained          int
+	DynamicNTK, LogN bool
+
 	BOS, PAD int   // -1 if the model has none
 	EOS      []int // tokens that end an answer, in the files' order
 

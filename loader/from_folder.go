@@ -117,6 +117,9 @@ func (c *Checkpoint) addShards(config *object, quantised *layers) error {
 	if err := c.addLayers(quantised); err != nil {
 		return err
 	}
+	if err := c.splitQKV(); err != nil {
+		return err
+	}
 	_, head := c.tensors["output.weight"]
 	if !config.has("tie_word_embeddings") {
 		c.config.Tied = !head

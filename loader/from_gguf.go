@@ -87,6 +87,9 @@ func inspectGGUF(path string, data []byte, onDisk bool) (_ *Checkpoint, err erro
 			return nil, corrupt(path, err)
 		}
 	}
+	if err := c.splitQKV(); err != nil {
+		return nil, err
+	}
 	if err := c.checkStacks(); err != nil {
 		return nil, corrupt(path, err)
 	}
@@ -262,6 +265,10 @@ func ggufConfig(arch string, f *gguf.File) (Config, error) {
 		return c, unsupported("", fmt.Sprintf("it rotates %d of %d dimensions of a head", n, c.HeadDim), "")
 	}
 	c.RoPEScaling = m.ropeScaling(key("rope.scaling."), c.ContextLength)
+	if arch == "qwen" {
+		c.Intermediate /= 2
+		c.AttentionBias = true
+	}
 	m.tensors(&c, arch)
 	m.experts(&c, arch)
 	c.EOS = m.ends()

@@ -139,6 +139,9 @@ func (o *object) token(key string) int {
 //
 // Tied and AttentionBias are completed from the tensors where config.json says nothing.
 func folderConfig(arch string, config, generation *object) (Config, error) {
+	if arch == "qwen" {
+		return firstConfig(config, generation)
+	}
 	c := Config{
 		Layers:        config.size("num_hidden_layers"),
 		Hidden:        config.size("hidden_size"),

@@ -8,6 +8,7 @@ import (
 // architectures maps Hugging Face's model_type to GGUF's name of the architecture, for the
 // architectures whose configuration and weights this package can name.
 var architectures = map[string]string{
+	"qwen":      "qwen",
 	"qwen2":     "qwen2",
 	"qwen2_moe": "qwen2moe",
 	"qwen3":     "qwen3",
@@ -59,6 +60,9 @@ var (
 // canonical translates Hugging Face's name of a weight to GGUF's. A name that is not in the
 // tables stays as it is. Some checkpoints (Qwen3-Embedding) leave "model." out.
 func canonical(name string) string {
+	if rest, first := strings.CutPrefix(name, "transformer."); first {
+		return firstName(name, rest)
+	}
 	rest := strings.TrimPrefix(name, "model.")
 	dot := strings.LastIndexByte(rest, '.')
 	if dot < 0 || rest[dot:] != ".weight" && rest[dot:] != ".bias" {

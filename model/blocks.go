@@ -91,12 +91,16 @@ func (c *context) queryKeyValue(x graph.Value, l int) (q, k, v graph.Value) {
 	return q, k, v
 }
 
-// attend rotates queries and keys, stores keys and values, and is grouped-query attention over the cache with the
+// attend rotates queries and keys (and scales queries behind the trained length, where a model does), stores keys and values, and is grouped-query attention over the cache with the
 // output product behind it.
 func (c *context) attend(q, k, v graph.Value, l int) graph.Value {
 	b, cfg := c.b, c.cfg
+	q = b.RoPE(q.Heads(cfg.Heads))
+	if cfg.LogN {
+		q = b.LogN(q, cfg.Trained)
+	}
 	b.StoreKV(b.RoPE(k.Heads(cfg.KVHeads)), v, l)
-	a := b.SlidingAttention(b.RoPE(q.Heads(cfg.Heads)), l, 1/math.Sqrt(float64(cfg.HeadDim)), c.window(l))
+	a := b.SlidingAttention(q, l, 1/math.Sqrt(float64(cfg.HeadDim)), c.window(l))
 	return c.linear(a, name(l, "attn_output"), cfg.Hidden, cfg.Heads*cfg.HeadDim) // [tokens, hidden]
 }
 

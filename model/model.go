@@ -40,6 +40,7 @@ type Model struct {
 
 // builders maps the architecture names of config.json and GGUF to the functions that declare them.
 var builders = map[string]func(*context) (*graph.Graph, error){
+	"qwen":     qwen,
 	"qwen2":    qwen2,
 	"qwen2moe": qwen2moe,
 	"qwen3":    qwen3,

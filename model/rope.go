@@ -41,6 +41,9 @@ func stretch(c *loader.Config, o RoPEScaling) error {
 	if err := o.check(); err != nil {
 		return err
 	}
+	if o.Type != "" {
+		c.DynamicNTK = false // whoever asks for one stretching wants no other
+	}
 	file := c.RoPEScaling
 	original := c.ContextLength
 	if file.OriginalContext > 0 {
@@ -105,6 +108,9 @@ func ropeOf(c loader.Config, context int) graph.RoPE {
 	if s.AttentionFactor > 0 {
 		r.Scale = s.AttentionFactor
 	}
+	if c.DynamicNTK {
+		dynamicNTK(&r, c, context)
+	}
 	return r
 }
 
@@ -135,10 +141,11 @@ func yarnRange(c loader.Config) (low, high float64) {
 	return low, high
 }
 
-// FixContext tells the number of tokens that a session can hold. Dynamic scaling takes its frequencies from it; with any
+// FixContext tells the number of tokens that a session can hold. Dynamic scaling takes its frequencies from it, and how many
+// tables the first generation's longer prompts choose among; with any
 // other the graph stays as it is.
 func (m *Model) FixContext(tokens int) {
-	if m.Config.RoPEScaling.Type == "dynamic" {
+	if m.Config.RoPEScaling.Type == "dynamic" || m.Config.DynamicNTK {
 		m.Graph.RoPE = ropeOf(m.Config, tokens)
 	}
 }

@@ -74,6 +74,8 @@ type RoPEKVPush struct {
 	FirstPage, Pages            uint32
 	WriteQ                      uint32 // 1: this dispatch stores q as well (the first shard's does)
 	Eps                         float32
+	RopesAt                     uint32
+	LogNAt                      uint32 // first pair of the queries' factors by position, in the rope buffer; 0: all are 1
 }
 
 // AttentionPush drives "attention".

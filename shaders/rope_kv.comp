@@ -2,7 +2,8 @@
 // rope_kv: the heads of fused q|k|v rows are normed (QK_NORM), rotated and stored: q to its buffer, k and v to the cache.
 //
 // Rotation is NEOX style, element i with element i+D/2, after the norm; v is stored as it is. The angle of a position is
-// the complex product of a fine and a coarse row of the table; a scale of the rotation (YaRN) is in the fine rows.
+// the complex product of a fine and a coarse row of the slot's table; a scale of the rotation (YaRN) is in the fine rows.
+// Behind the tables may lie factors of the rotated queries by position.
 // Work: one workgroup per head of a row, grid (Heads + 2·KVHeads, Rows). An invocation stores whole words of an f16
 // cache and of one of blocks, and reads whole blocks, so the head passes through shared memory.
 #extension GL_GOOGLE_include_directive : require
@@ -21,7 +22,7 @@ const uint ROPE_LOW = 64; // Go: RoPELow
 layout(std430, binding = 0) readonly buffer QKV { float qkv[]; };        // [Rows][(Heads+2·KVHeads)·D]
 layout(std430, binding = 1) readonly buffer QNorm { float q_norm[]; };   // [D]
 layout(std430, binding = 2) readonly buffer KNorm { float k_norm[]; };   // [D]
-layout(std430, binding = 3) readonly buffer RoPE { vec2 rope[]; };       // [64 + coarse rows][D/2] (cos, sin)
+layout(std430, binding = 3) readonly buffer RoPE { vec2 rope[]; };       // [tables][64 + coarse rows][D/2] (cos, sin); factors
 layout(std430, binding = 4) readonly buffer StepBuffer { uint step_words[]; };
 layout(std430, binding = 5) writeonly buffer Q { float q[]; };           // [Rows][Heads·D]
 #if defined(KV_BLOCKS)
@@ -41,6 +42,8 @@ layout(push_constant) uniform Push {
     uint FirstPage, Pages;
     uint WriteQ;
     float Eps;
+    uint RopesAt;
+    uint LogNAt; // pair of the rope buffer where the queries' factors begin, one number per position; 0: all are 1
 } push;
 
 shared float turned[HEAD_DIM];
@@ -102,13 +105,13 @@ void main() {
     bool is_q = head < push.Heads;
     bool is_k = !is_q && head < push.Heads + push.KVHeads;
     uint position = step_words[push.RowsAt + 2 * row];
+    uint slot = step_words[push.RowsAt + 2 * row + 1];
     uint page = 0;
     if (is_q) {
         if (push.WriteQ == 0) {
             return;
         }
     } else {
-        uint slot = step_words[push.RowsAt + 2 * row + 1];
         page = step_words[push.BlocksAt + slot * push.MaxBlocks + position / PAGE_TOKENS];
         if (page < push.FirstPage || page - push.FirstPage >= push.Pages) {
             return; // another shard of the cache holds it
@@ -124,6 +127,11 @@ void main() {
         }
         factor = inversesqrt(reduce_add(squares) / float(HEAD_DIM) + push.Eps);
     }
+    uint table = step_words[push.RopesAt + slot];
+    float stretch = 1.0;
+    if (is_q && push.LogNAt != 0) {
+        stretch = rope[push.LogNAt + position / 2][position % 2];
+    }
     for (uint i = gl_LocalInvocationIndex; i < HEAD_DIM / 2; i += LOCAL_SIZE) {
         uint j = i + HEAD_DIM / 2;
         float a = qkv[from + i];
@@ -133,13 +141,13 @@ void main() {
                 a *= factor * (is_q ? q_norm[i] : k_norm[i]);
                 b *= factor * (is_q ? q_norm[j] : k_norm[j]);
             }
-            vec2 fine = rope[position % ROPE_LOW * (HEAD_DIM / 2) + i];
-            vec2 coarse = rope[(ROPE_LOW + position / ROPE_LOW) * (HEAD_DIM / 2) + i];
+            vec2 fine = rope[(table + position % ROPE_LOW) * (HEAD_DIM / 2) + i];
+            vec2 coarse = rope[(table + ROPE_LOW + position / ROPE_LOW) * (HEAD_DIM / 2) + i];
             float c = fine.x * coarse.x - fine.y * coarse.y;
             float s = fine.x * coarse.y + fine.y * coarse.x;
             float turned_a = a * c - b * s;
-            b = b * c + a * s;
-            a = turned_a;
+            b = stretch * (b * c + a * s);
+            a = stretch * turned_a;
         }
         turned[i] = a;
         turned[j] = b;

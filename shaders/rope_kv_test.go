@@ -39,6 +39,7 @@ func TestRoPEKV(t *testing.T) {
 			norm                bool
 			local               uint32
 			firstPage, pages    int // of those that the bound cache holds; 0: all
+			trained             int // positions behind it have scaled queries; 0: none
 		}{
 			{name: "normed", heads: 4, kvHeads: 2, dim: 128, norm: true},
 			{name: "plain", heads: 3, kvHeads: 3, dim: 64},
@@ -47,6 +48,7 @@ func TestRoPEKV(t *testing.T) {
 			{name: "small head", heads: 2, kvHeads: 1, dim: 8, norm: true},
 			{name: "head of three blocks", heads: 2, kvHeads: 1, dim: 96, norm: true},
 			{name: "large head, wide group", heads: 1, kvHeads: 1, dim: 256, norm: true, local: 64},
+			{name: "scaled queries, tables by slot", heads: 2, kvHeads: 1, dim: 64, trained: 50},
 			{name: "a shard", heads: 2, kvHeads: 1, dim: 128, norm: true, firstPage: 3, pages: 7},
 		} {
 			if k := newCache(m.Variant.KV, 1, 1, 8); k.blocks() && c.dim%8 != 0 {
@@ -63,6 +65,23 @@ func TestRoPEKV(t *testing.T) {
 				frequencies := make([]float64, c.dim/2)
 				for i := range frequencies {
 					frequencies[i] = math.Pow(1e6, -2*float64(i)/float64(c.dim))
+				}
+				// Slot 1 has a table of its own, with half the speed, behind that of the others.
+				tables := [][]float64{frequencies, make([]float64, len(frequencies))}
+				for i, f := range frequencies {
+					tables[1][i] = f / 2
+				}
+				table := append(ropeTable(tables[0], 40000).floats(), ropeTable(tables[1], 40000).floats()...)
+				step.words[step.RopesAt()+1] = uint32(len(table) / 2 / c.dim)
+				factor := func(position int) float64 {
+					if c.trained == 0 {
+						return 1
+					}
+					return max(1, math.Log(float64(position+1))/math.Log(float64(c.trained)))
+				}
+				logNAt := len(table) / 2
+				for p := range 40002 {
+					table = append(table, float32(factor(p)))
 				}
 				all := c.heads + 2*c.kvHeads
 				qkv, qNorm, kNorm := randoms(rng, step.Rows*all*c.dim), randoms(rng, c.dim), randoms(rng, c.dim)
@@ -81,11 +100,14 @@ func TestRoPEKV(t *testing.T) {
 				push := shaders.RoPEKVPush{
 					Rows: uint32(step.Rows), Heads: uint32(c.heads), KVHeads: uint32(c.kvHeads),
 					RowsAt: uint32(step.RowsAt()), BlocksAt: uint32(step.BlocksAt()), MaxBlocks: uint32(step.MaxBlocks),
-					FirstPage: uint32(c.firstPage), Pages: uint32(c.pages), WriteQ: 1, Eps: eps,
+					FirstPage: uint32(c.firstPage), Pages: uint32(c.pages), WriteQ: 1, Eps: eps, RopesAt: uint32(step.RopesAt()),
+				}
+				if c.trained > 0 {
+					push.LogNAt = uint32(logNAt)
 				}
 				groups := [3]uint32{uint32(all), uint32(step.Rows), 1}
 				run := func() {
-					b.run(m, constants, push, groups, floats(qkv), floats(qNorm), floats(kNorm), ropeTable(frequencies, 40000),
+					b.run(m, constants, push, groups, floats(qkv), floats(qNorm), floats(kNorm), floats(table),
 						step.array(), q, k.array, v.array)
 				}
 				run()
@@ -96,12 +118,15 @@ func TestRoPEKV(t *testing.T) {
 				for _, s := range step.sequences {
 					for token := range s.rows {
 						position := s.start + token
+						frequencies := tables[map[bool]int{true: 1}[s.slot == 1]]
 						page := step.page(s.slot, position) - c.firstPage
 						for h := range all {
 							x := widen(qkv[(row*all+h)*c.dim:][:c.dim])
 							switch {
 							case h < c.heads:
-								wantQ = append(wantQ, turnHead(x, qNorm, c.norm, frequencies, position)...)
+								for _, v := range turnHead(x, qNorm, c.norm, frequencies, position) {
+									wantQ = append(wantQ, v*factor(position))
+								}
 							case page < 0 || page >= c.pages:
 							case h < c.heads+c.kvHeads:
 								wantK[[3]int{page, h - c.heads, position}] = turnHead(x, kNorm, c.norm, frequencies, position)

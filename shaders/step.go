@@ -21,6 +21,7 @@ const TopK = 64
 //	rows   [rows] {position, slot}
 //	seqs   [seqs] {slot, firstRow, rows, startPosition}
 //	blocks [slots][maxBlocks]              physical page of each logical page
+//	ropes  [slots]                         first row of the slot's rope table in the buffer of all of them
 //
 // A plan of one decode step has one row per sequence, in the same order; "argmax_final" then writes the next id,
 // and advances position and startPosition, so that the very same commands compute the next token.
@@ -28,9 +29,10 @@ type Step struct {
 	Rows, Seqs, Slots, MaxBlocks int
 }
 
-// IDsAt, RowsAt, SeqsAt and BlocksAt are offsets in words; Words is the size of the whole buffer.
+// IDsAt, RowsAt, SeqsAt, BlocksAt and RopesAt are offsets in words; Words is the size of the whole buffer.
 func (s Step) IDsAt() int    { return 0 }
 func (s Step) RowsAt() int   { return s.Rows }
 func (s Step) SeqsAt() int   { return 3 * s.Rows }
 func (s Step) BlocksAt() int { return s.SeqsAt() + 4*s.Seqs }
-func (s Step) Words() int    { return s.BlocksAt() + s.Slots*s.MaxBlocks }
+func (s Step) RopesAt() int  { return s.BlocksAt() + s.Slots*s.MaxBlocks }
+func (s Step) Words() int    { return s.RopesAt() + s.Slots }

@@ -21,8 +21,8 @@ func newMatrix(rows, cols int) *Matrix {
 func (m *Matrix) Row(i int) []float64 { return m.Data[i*m.Cols : (i+1)*m.Cols] }
 
 // Seq is the part of one sequence in a step: Rows tokens at the positions from Start on. Slot names its cache, which
-// must hold at least Start tokens; what it holds beyond is forgotten.
-type Seq struct{ Slot, Rows, Start int }
+// must hold at least Start tokens; what it holds beyond is forgotten. RoPE is the choice of graph.RoPE's frequencies.
+type Seq struct{ Slot, Rows, Start, RoPE int }
 
 // Step is the input of one run: the token ids of all sequences, one sequence after another.
 type Step struct {
@@ -67,6 +67,7 @@ type run struct {
 	step      Step
 	positions []int // by row
 	slots     []int // by row
+	choices   []int // by row: of rotary frequencies
 	last      []int // by sequence: the row of its last token
 	values    map[graph.ID]*Matrix
 }
@@ -115,6 +116,7 @@ func (r *run) check() error {
 		for p := range seq.Rows {
 			r.positions = append(r.positions, seq.Start+p)
 			r.slots = append(r.slots, seq.Slot)
+			r.choices = append(r.choices, seq.RoPE)
 		}
 		r.last = append(r.last, len(r.positions)-1)
 	}

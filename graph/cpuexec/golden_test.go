@@ -20,7 +20,7 @@ const (
 	maxRelative = 5e-6
 )
 
-var cases = []string{"qwen2-dense-tied", "qwen2-sliding", "qwen3-dense-tied", "qwen3-dense-untied", "qwen3-long", "qwen3-yarn", "qwen3moe-top2", "qwen3moe-top8-mixed", "qwen2moe", "qwen2moe-mixed"}
+var cases = []string{"qwen1", "qwen2-dense-tied", "qwen2-sliding", "qwen3-dense-tied", "qwen3-dense-untied", "qwen3-long", "qwen3-yarn", "qwen3moe-top2", "qwen3moe-top8-mixed", "qwen2moe", "qwen2moe-mixed"}
 
 // TestGoldenLogits holds logits of every position against transformers, however the prompt is cut, in both forms.
 func TestGoldenLogits(t *testing.T) {

@@ -27,6 +27,8 @@ func (r *run) node(n *graph.Node) error {
 		return r.matMul(n, in)
 	case graph.OpRoPE:
 		out = r.rotate(in[0])
+	case graph.OpLogN:
+		out = r.logN(in[0], n.LogN)
 	case graph.OpStoreKV:
 		return r.store(n.Layer, in[0], in[1])
 	case graph.OpAttention:
@@ -195,12 +197,24 @@ func (r *run) rotate(x *Matrix) *Matrix {
 	y, half := newMatrix(x.Rows, x.Cols), r.kv.HeadDim/2
 	for t := range x.Rows {
 		for head := 0; head < x.Cols; head += r.kv.HeadDim {
-			for i, f := range r.rope.InvFreq {
+			for i, f := range r.rope.Frequencies(r.choices[t]) {
 				sin, cos := math.Sincos(float64(r.positions[t]) * f)
 				a, b := x.Row(t)[head+i], x.Row(t)[head+i+half]
 				y.Row(t)[head+i] = r.rope.Scale * (a*cos - b*sin)
 				y.Row(t)[head+i+half] = r.rope.Scale * (b*cos + a*sin)
 			}
+		}
+	}
+	return y
+}
+
+// logN: y[t] = x[t] · max(1, ln(p+1) / ln(trained)), p being the position of the row's token.
+func (r *run) logN(x *Matrix, trained int) *Matrix {
+	y := newMatrix(x.Rows, x.Cols)
+	for t, p := range r.positions {
+		factor := max(1, math.Log(float64(p+1))/math.Log(float64(trained)))
+		for i, v := range x.Row(t) {
+			y.Row(t)[i] = factor * v
 		}
 	}
 	return y
@@ -295,7 +309,11 @@ func (r *run) ropeKV(n *graph.Node, qkv *Matrix) (*Matrix, error) {
 			return nil, err
 		}
 	}
-	return r.rotate(q), r.store(n.Layer, r.rotate(k), v)
+	q = r.rotate(q)
+	if n.LogN > 0 {
+		q = r.logN(q, n.LogN)
+	}
+	return q, r.store(n.Layer, r.rotate(k), v)
 }
 
 // gather: y[t, j] = x[t, order[j]].

@@ -43,6 +43,7 @@ type Executor struct {
 	weights *weights
 	kv      *kvCache
 	rope    *vk.Buffer
+	ropes   ropeTables
 	step    shaders.Step
 
 	stepDevice, stepHost  *vk.Buffer // the step buffer and what the host writes of it
@@ -116,9 +117,9 @@ func (e *Executor) place(ctx context.Context, source Source) error {
 	}
 	e.step = shaders.Step{Rows: o.MaxRows, Seqs: o.Slots, Slots: o.Slots, MaxBlocks: pagesPerSlot}
 
-	table := ropeTable(g.RoPE, o.Context)
-	if limit := e.dev.Caps().MaxStorageBufferRange; uint64(len(table)) > limit {
-		return fmt.Errorf("vkexec: the rotary table of a context of %d tokens takes %d bytes, this device lets a shader see %d", o.Context, len(table), limit)
+	e.ropes = newRopeTables(g, o.Context)
+	if n, limit := uint64(len(e.ropes.bytes)), e.dev.Caps().MaxStorageBufferRange; n > limit {
+		return fmt.Errorf("vkexec: the rotary tables of a context of %d tokens take %d bytes, this device lets a shader see %d", o.Context, n, limit)
 	}
 	heads := e.heads(plain)
 	allocations := []struct {
@@ -127,7 +128,7 @@ func (e *Executor) place(ctx context.Context, source Source) error {
 		size uint64
 		kind vk.MemoryKind
 	}{
-		{&e.rope, "rope table", uint64(len(table)), vk.DeviceLocal},
+		{&e.rope, "rope table", uint64(len(e.ropes.bytes)), vk.DeviceLocal},
 		{&e.stepDevice, "step", uint64(e.step.Words()) * 4, vk.DeviceLocal},
 		{&e.stepHost, "step (host)", uint64(e.step.Words()) * 4, vk.HostToDevice},
 		{&e.arena, "arena", e.arenaBytes(nil), vk.DeviceLocal},
@@ -145,9 +146,10 @@ func (e *Executor) place(ctx context.Context, source Source) error {
 			return err
 		}
 	}
-	if err := e.dev.UploadBytes(ctx, whole(e.rope), table); err != nil {
+	if err := e.dev.UploadBytes(ctx, whole(e.rope), e.ropes.bytes); err != nil {
 		return err
 	}
+	e.ropes.bytes = nil
 	e.dev.FreeStaging()
 	return nil
 }

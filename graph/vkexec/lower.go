@@ -213,10 +213,13 @@ func (l *lowering) ropeKV(n *graph.Node) {
 		push := shaders.RoPEKVPush{
 			Rows: uint32(l.key.rows), Heads: uint32(n.Heads), KVHeads: uint32(l.g.KV.Heads),
 			RowsAt: uint32(l.e.step.RowsAt()), BlocksAt: uint32(l.e.step.BlocksAt()), MaxBlocks: uint32(l.e.step.MaxBlocks),
-			FirstPage: uint32(s.first), Pages: uint32(s.pages), Eps: float32(n.Eps),
+			FirstPage: uint32(s.first), Pages: uint32(s.pages), Eps: float32(n.Eps), RopesAt: uint32(l.e.step.RopesAt()),
 		}
 		if i == 0 {
 			push.WriteQ = 1
+		}
+		if n.LogN > 0 {
+			push.LogNAt = uint32(l.e.ropes.factors)
 		}
 		k := kernel{name: "rope_kv", variant: shaders.Variant{KV: string(l.e.kv.kind)}, rows: int(heads), k: d, n: l.key.rows, set: set}
 		l.add(n, k, push, func(constants) [3]uint32 { return [3]uint32{heads, push.Rows, 1} },

@@ -1,12 +1,19 @@
 package vkexec
 
 import (
+	"context"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
 
+	"github.com/qwenvk/qwenvk/graph"
+	"github.com/qwenvk/qwenvk/graph/cpuexec"
+	"github.com/qwenvk/qwenvk/internal/testkit"
+	"github.com/qwenvk/qwenvk/loader"
 	"github.com/qwenvk/qwenvk/model"
 	"github.com/qwenvk/qwenvk/quant"
+	"github.com/qwenvk/qwenvk/vk/vktest"
 )
 
 // randomWeights fills a tensor with normal numbers of a size that keeps attention and logits lively; biases are as
@@ -68,5 +75,73 @@ func TestOracleWindow(t *testing.T) {
 				compareWithOracle(t, path, model.Options{}, m, Options{Context: 96, KV: "f32", FuseNorm: mask == "tier1", Splits: 2})
 			})
 		}
+	}
+}
+
+// TestOracleBeyondTrained runs prompts beyond what a first-generation model was trained for, in chunks and with an
+// answer behind them: all tokens are turned by what the whole prompt chose, and late queries are scaled.
+func TestOracleBeyondTrained(t *testing.T) {
+	path := testkit.ShortQwen1(t, 10)
+	for mask, m := range masks {
+		if mask != "tier0" && mask != "tier1" || testing.Short() && mask != "tier1" {
+			continue
+		}
+		t.Run(mask, func(t *testing.T) {
+			c, err := loader.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			mod, err := model.New(c, model.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			mod.FixContext(96)
+			tensor := func(name string) (quant.Source, error) {
+				w, ok := c.Tensor(name)
+				if !ok {
+					return nil, fmt.Errorf("no tensor %s", name)
+				}
+				return w.Source(), nil
+			}
+			e, err := New(context.Background(), vktest.Open(t, m), mod.Graph, tensor, Options{Context: 96, Slots: 2, KV: "f32", Splits: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer e.Close()
+			poison(t, e, true)
+			e.SetBlocks(0, []uint32{5, 1, 3})
+			e.SetBlocks(1, []uint32{0, 4, 2})
+			plain := graph.Compile(mod.Graph, graph.Options{Output: graph.AllLogits, NoFuse: true})
+			for i, n := range []int{8, 25, 60} { // three prompts, in turn in both slots
+				slot, choice := i%2, e.ChooseRoPE(n)
+				if want := []int{0, 2, 3}[i]; choice != want {
+					t.Errorf("a prompt of %d tokens chooses %d, want %d", n, choice, want)
+				}
+				e.SetRoPE(slot, choice)
+				oracle := cpuexec.New(mod.Graph, cpuexec.Stored(tensor))
+				start := 0
+				for _, rows := range []int{n - 5, 5, 1, 1} {
+					ids := make([]int32, rows)
+					for j := range ids {
+						ids[j] = int32((start+j)*37+n) % 300
+					}
+					want, err := oracle.Run(plain, cpuexec.Step{IDs: ids, Seqs: []cpuexec.Seq{{Rows: rows, Start: start, RoPE: choice}}})
+					if err != nil {
+						t.Fatal(err)
+					}
+					r, err := e.Run(context.Background(), Step{IDs: ids, Seqs: []Seq{{Slot: slot, Rows: rows, Start: start}}}, TailAllLogits, NoHistory)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got := make([]float32, rows*e.Vocab())
+					if err := e.Logits(context.Background(), r, 0, got); err != nil {
+						t.Fatal(err)
+					}
+					compareRows(t, fmt.Sprintf("prompt of %d: %d tokens behind %d", n, rows, start), got, want.Logits, "f32")
+					start += rows
+				}
+			}
+		})
 	}
 }

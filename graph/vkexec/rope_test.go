@@ -18,7 +18,7 @@ func TestRoPEPositions(t *testing.T) {
 	for i := range r.InvFreq {
 		r.InvFreq[i] = math.Pow(1e6, -float64(i)/64)
 	}
-	table := ropeTable(r, last+1)
+	table := newRopeTables(&graph.Graph{RoPE: r}, last+1).bytes
 	entry := func(row, i int) (c, s float32) {
 		b := table[8*(row*len(r.InvFreq)+i):]
 		return math.Float32frombits(binary.LittleEndian.Uint32(b)), math.Float32frombits(binary.LittleEndian.Uint32(b[4:]))

@@ -50,6 +50,15 @@ func (e *Executor) SetBlocks(slot int, pages []uint32) {
 	}
 }
 
+// ChooseRoPE is the number of the rotary frequencies for a sequence whose prompt has n tokens.
+func (e *Executor) ChooseRoPE(n int) int { return e.model.RoPE.Choose(n) }
+
+// SetRoPE tells which rotary frequencies turn the slot's tokens. It takes effect with the next Run. Keys that the cache
+// holds keep the turns that they were stored with.
+func (e *Executor) SetRoPE(slot, choice int) {
+	e.putStep(e.step.RopesAt()+slot, uint32(choice*e.ropes.rows))
+}
+
 func (e *Executor) putStep(word int, v uint32) {
 	binary.LittleEndian.PutUint32(e.stepHost.Bytes()[4*word:], v)
 }
