@@ -67,7 +67,13 @@ func inspectFolder(dir string) (*Checkpoint, error) {
 		c.refuse(err)
 		quantised = nil // what cannot be put together is listed tensor by tensor
 	}
-	if err := c.addShards(config, quantised); err != nil {
+	err = c.addShards(config, quantised)
+	var missing *Error
+	if errors.As(err, &missing) && missing.Kind == ErrNotFound && len(c.names) == 0 && c.refusal == nil {
+		c.asOutline(missing)
+		return c, nil
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil

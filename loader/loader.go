@@ -25,6 +25,7 @@ type Checkpoint struct {
 	names   []string // in the order of the files
 	maps    []mmap.MMap
 	refusal error
+	outline bool // there are no weights
 	text    texts
 }
 
@@ -78,7 +79,8 @@ func OpenGGUF(name string, data []byte) (*Checkpoint, error) {
 }
 
 // Inspect opens a model to be looked at: it also lets through what [Open] refuses as
-// ErrUnsupportedModel, as far as its tensors can be listed. Refusal then says what Open would.
+// ErrUnsupportedModel, as far as its tensors can be listed, and a folder whose weights are missing,
+// as an [Checkpoint.Outline]. Refusal then says what Open would.
 func Inspect(path string) (*Checkpoint, error) {
 	if path == "" {
 		return nil, &Error{File: "model", Problem: "no path is given", Kind: ErrNotFound}

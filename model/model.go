@@ -119,6 +119,10 @@ func (c *context) table(name string, rows, cols int) graph.Weight {
 func (c *context) find(name string, rows, cols int, linear bool) graph.Weight {
 	w := graph.Weight{Name: name, Rows: rows, Cols: cols}
 	t, ok := c.checkpoint.Tensor(name)
+	if c.checkpoint.Outline() {
+		w.Layout = c.layout(quant.LayoutOf(c.checkpoint.OutlineType()), cols, linear)
+		return w
+	}
 	if !ok {
 		c.b.Fail(fmt.Errorf("tensor %s is missing, want shape [%d %d]: %w", name, rows, cols, ErrWeights))
 		return w
