@@ -59,6 +59,39 @@
 // 1-bit plane: one u32 word for 32 consecutive elements. Element 4i+b (i in 0..7) sits in byte b,
 // bit i.
 //
+// # Planes of the IQ and TQ types
+//
+// Blocks of 256 elements are 8 units of 32. Each cell says what one unit has there, or one
+// block where it says so; together they are exactly the file's bits, moved so that words are
+// aligned. Plane 3 is [Layout.Codebook], the same for every tensor of a layout and no plane of
+// the tensor. A place is a number of an entry there, of 8 elements (4 in IQ3).
+//
+//	layout  plane 0                    plane 1                     plane 2          value
+//	IQ1S    low 8 bits of 4 places     high 3 bits of 4 places,    f16 d (block)    d * (2s+1) * (v ± 1/8)
+//	                                   3-bit s, the sign of 1/8
+//	IQ1M    low 8 bits of 4 places     4 times high 3 bits of a    4 times 3-bit s  d * (2s+1) * (v ± 1/8)
+//	                                   place, the sign of 1/8      of 4 groups of
+//	                                                               16, 4 bits of d
+//	                                                               (block)
+//	IQ2XXS  4 places, 4 times 7        f16 d (block)               -                ±d * (s + 1/2) / 4 * v
+//	        signs, 4-bit s
+//	IQ2XS   4 times 9-bit place and    2 4-bit s of 16 elements    f16 d (block)    ±d * (s + 1/2) / 4 * v
+//	        7 signs
+//	IQ2S    low 8 bits of 4 places,    high 2 bits of 4 places, 2  f16 d (block)    ±d * (s + 1/2) / 4 * v
+//	        32 signs                   4-bit s of 16 elements
+//	IQ3XXS  8 places                   4 times 7 signs, 4-bit s    f16 d (block)    ±d * (s + 1/2) / 2 * v
+//	IQ3S    low 8 bits of 8 places     32 signs                    high bits of 64  ±d * (2s+1) * v
+//	                                                               places, 8 4-bit
+//	                                                               s, f16 d (block)
+//	TQ1     5-digit bytes, see below   f16 d (block)               -                d * (q - 1)
+//	TQ2     2-bit q                    f16 d (block)               -                d * (q - 1)
+//
+// Where 7 signs are written the eighth makes the number of negative elements even.
+//
+// TQ1 has 13 words for a block. Word w holds quads 5w to 5w+4 of 4 elements each (the last word
+// only 4 quads): byte b has element b of each, as the digits to the base 3 of the fraction
+// byte/256, the first quad's highest.
+//
 // # What it must not do
 //
 // It knows no device, no graph and no file. It converts whole rows and keeps no state: rows
