@@ -11,22 +11,19 @@ import (
 // blockEncoder writes one block; x has the type's block size and finite numbers only.
 type blockEncoder func(dst []byte, x []float32)
 
-// encoders lists the block types that [Encode] writes, with the places of a block's f16 scales.
-// A scale that is not finite makes a block useless, so they are looked at afterwards.
-var encoders = map[Type]struct {
-	encode blockEncoder
-	scales []int // offsets in bytes
-}{
-	Q8_0: {encodeQ8_0, []int{0}},
-	Q4_0: {encodeQ4_0, []int{0}},
-	Q4_1: {encodeQ4_1, []int{0, 2}},
-	Q5_0: {encodeQ5_0, []int{0}},
-	Q5_1: {encodeQ5_1, []int{0, 2}},
-	Q2_K: {encodeQ2_K, []int{q2kD, q2kD + 2}},
-	Q3_K: {encodeQ3_K, []int{q3kD}},
-	Q4_K: {encodeQ4_K, []int{0, 2}},
-	Q5_K: {encodeQ5_K, []int{0, 2}},
-	Q6_K: {encodeQ6_K, []int{q6kD}},
+// encoders lists the block types that [Encode] writes. A block whose scale is not finite is useless,
+// so the scales that types names are looked at afterwards.
+var encoders = map[Type]blockEncoder{
+	Q8_0: encodeQ8_0,
+	Q4_0: encodeQ4_0,
+	Q4_1: encodeQ4_1,
+	Q5_0: encodeQ5_0,
+	Q5_1: encodeQ5_1,
+	Q2_K: encodeQ2_K,
+	Q3_K: encodeQ3_K,
+	Q4_K: encodeQ4_K,
+	Q5_K: encodeQ5_K,
+	Q6_K: encodeQ6_K,
 }
 
 // Encodable reports whether [Encode] writes the type.
@@ -64,12 +61,12 @@ func Encode(dst []byte, t Type, src []float32, cols int) error {
 		}
 		return nil
 	}
-	e := encoders[t]
+	encode := encoders[t]
 	block, bytes := t.BlockSize(), t.BlockBytes()
 	for at := 0; at < len(src); at += block {
 		b := dst[at/block*bytes:][:bytes]
-		e.encode(b, src[at:at+block])
-		for _, place := range e.scales {
+		encode(b, src[at:at+block])
+		for _, place := range types[t].scales {
 			if !finiteF16(binary.LittleEndian.Uint16(b[place:])) {
 				worst := at + largest(src[at:at+block])
 				return &ValueError{Row: worst / cols, Col: worst % cols, Value: src[worst], Problem: bigGroup}
