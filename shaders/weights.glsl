@@ -9,7 +9,8 @@
 //   weights_k.glsl        Q2K, Q3K, Q4K, Q5K, Q6K: blocks of 256 whose groups have small scales
 //   weights_table.glsl    IQ4NL, IQ4XS, MXFP4: quants that are places in a table
 //
-// K is a multiple of 32 and of the type's block. Rows of plane 0 begin at multiples of 16 bytes; the others are packed.
+// K is a multiple of 32 and of the type's block. Rows of plane 0 are whole elements of its buffer, which a family declares
+// as uvec4, uvec2 or uint; rows of other planes are packed.
 //
 // A unit is what one invocation loads at once: UNIT consecutive elements. Its values come as quads of 4 raw numbers q.
 // SUBS parts of a unit have scales of their own. A family defines
