@@ -104,6 +104,24 @@ func TestAdapter(t *testing.T) {
 	}
 }
 
+// TestAdapterFirst: what the first Qwen calls its matrices.
+func TestAdapterFirst(t *testing.T) {
+	m := openModel(t, "qwen1") // one head of 128
+	for module, want := range map[string]string{"attn.c_attn": "blk.0.attn_k.weight", "attn.c_proj": "blk.0.attn_output.weight", "mlp.w2": "blk.0.ffn_gate.weight", "mlp.c_proj": "blk.0.ffn_down.weight"} {
+		w := m.Graph.Products()[want]
+		rows := w.Rows
+		if module == "attn.c_attn" {
+			rows *= 3
+		}
+		g, _, err := m.Adapter(onesAdapter(t, "transformer.h.0."+module, rows, w.Cols), "a")
+		if err != nil {
+			t.Errorf("%s: %v", module, err)
+		} else if _, ok := g.Deltas[want]; !ok {
+			t.Errorf("%s changes %+v, want %s", module, g.Deltas, want)
+		}
+	}
+}
+
 // TestAdapterJoined: a change of the joint matrix of queries, keys and values is three changes, which share A.
 func TestAdapterJoined(t *testing.T) {
 	m := openModel(t, "qwen2-dense-tied") // 7 and 1 heads of 64

@@ -175,6 +175,7 @@ func TestAdapters(t *testing.T) {
 		{"Q6_K", "golden/gguf-quants/Q6_K.gguf", model.Options{}, []lora{{"a", 5, 2, quant.F16, everything}}, []float64{1}},
 		{"desc_act", "golden/gptq-awq/gptq-int4-descact-qwen3", model.Options{}, []lora{{"a", 5, 2, quant.BF16, everything}, {"b", 8, 1, quant.F32, []string{"ffn_"}}}, []float64{1, -0.5}},
 		{"qwen2", "golden/qwen2-dense-tied", model.Options{}, []lora{{"a", 8, 2, quant.F32, everything}}, []float64{1}},
+		{"qwen1", "golden/qwen1", model.Options{}, []lora{{"a", 8, 2, quant.F32, everything}}, []float64{1}},
 		{"moe", "golden/qwen3moe-top2", model.Options{}, []lora{{"a", 8, 2, quant.F32, []string{"attn_"}}}, []float64{1}},
 		{"three", "golden/qwen3-dense-tied", model.Options{}, []lora{
 			{"a", 5, 1, quant.F32, everything}, {"b", 8, 1, quant.BF16, []string{"attn_q.", "attn_v", "ffn_down"}}, {"c", 40, 1, quant.F16, []string{"blk.1.", "token_embd"}},
