@@ -191,7 +191,7 @@ func (s *Session) Logits(ctx context.Context, ids []int32, o LogitsOptions, emit
 		return err
 	}
 	for len(s.cached) < len(ids) {
-		if err := s.logitsChunk(ctx, ids, row, emit); err != nil {
+		if err := s.rowsChunk(ctx, ids, vkexec.TailAllLogits, row, emit); err != nil {
 			return err
 		}
 	}
@@ -214,12 +214,13 @@ func (s *Session) fill(ctx context.Context, ids []int32, n int) error {
 	return nil
 }
 
-func (s *Session) logitsChunk(ctx context.Context, ids []int32, row []float32, emit func(row int, logits []float32) error) error {
+// rowsChunk runs the next chunk of ids with a tail that leaves a row per token, and passes those on.
+func (s *Session) rowsChunk(ctx context.Context, ids []int32, tail vkexec.Tail, row []float32, emit func(row int, values []float32) error) error {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
 	first := len(s.cached)
-	n := min(len(ids)-first, s.rows(vkexec.TailAllLogits))
-	r, err := s.feed(ctx, ids[first:first+n], vkexec.TailAllLogits, vkexec.NoHistory)
+	n := min(len(ids)-first, s.rows(tail))
+	r, err := s.feed(ctx, ids[first:first+n], tail, vkexec.NoHistory)
 	if err != nil {
 		return err
 	}

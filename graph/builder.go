@@ -220,6 +220,17 @@ func (b *Builder) Build(logits Value) (*Graph, error) {
 	return b.g, nil
 }
 
+// BuildHeadless ends the graph of a model without output head; hidden is its output.
+func (b *Builder) BuildHeadless(hidden Value) (*Graph, error) {
+	b.tensor(hidden)
+	if b.err != nil {
+		return nil, b.err
+	}
+	b.g.Output, b.g.Headless = hidden.id, true
+	absorbOrders(b.g)
+	return b.g, nil
+}
+
 // Fail records an error of the model file itself, such as a missing weight.
 func (b *Builder) Fail(err error) {
 	if b.err == nil {

@@ -10,7 +10,14 @@ const (
 	LastLogits
 	// AllLogits computes a row of logits per token.
 	AllLogits
+	// LastHidden ends at the last norm, one row per sequence: what the output head would read.
+	LastHidden
+	// AllHidden is the same with a row per token.
+	AllHidden
 )
+
+// perToken tells outputs with a row for each token.
+func (o Output) perToken() bool { return o == AllLogits || o == AllHidden }
 
 // Options choose among the forms of a compiled graph.
 type Options struct {
@@ -48,7 +55,7 @@ func Compile(g *Graph, o Options) *Graph {
 		addAdapters(g, o.Adapters)
 	}
 	selectOutput(g, o)
-	if o.Output == LastLogits && !o.OneRowEach {
+	if (o.Output == LastLogits || o.Output == LastHidden) && !o.OneRowEach {
 		sinkLastRows(g)
 	}
 	dropDead(g)

@@ -201,10 +201,12 @@ type Graph struct {
 	Name   string
 	Values []Tensor
 	Nodes  []*Node
-	Output ID // the logits; None in a graph that only fills the cache
+	Output ID // the logits, or the hidden states; None in a graph that only fills the cache
 	KV     KVShape
 	RoPE   RoPE
 	Vocab  int
+
+	Headless bool // the model ends in hidden states
 
 	Notes []string // what the passes decided, for `inspect --graph`
 }

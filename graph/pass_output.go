@@ -1,11 +1,18 @@
 package graph
 
-// selectOutput keeps what the wanted output needs: no logits at all, or all rows instead of the last ones.
+// selectOutput keeps what the wanted output needs: no logits at all, what the head reads, or all rows instead of the last
+// ones.
 func selectOutput(g *Graph, o Options) {
-	if o.Output == CacheOnly {
+	switch o.Output {
+	case CacheOnly:
 		g.Output = None
+	case LastHidden, AllHidden:
+		if !g.Headless {
+			producer := g.producer()
+			g.Output = ungathered(producer, producer[g.Output].In[0])
+		}
 	}
-	if o.Output != AllLogits && !o.OneRowEach {
+	if !o.Output.perToken() && !o.OneRowEach {
 		return
 	}
 	dead := map[*Node]bool{}

@@ -21,6 +21,7 @@ type Config struct {
 	RoPEScaling RoPEScaling
 
 	Tied          bool // the output head is the embedding
+	Headless      bool // there is no output head: the model gives hidden states, no logits
 	AttentionBias bool // Q, K and V have biases
 	TorchDType    string
 

@@ -130,6 +130,10 @@ func (c *Checkpoint) addShards(config *object, quantised *layers) error {
 	if !config.has("tie_word_embeddings") {
 		c.config.Tied = !head
 	}
+	var classes []string
+	if config.read("architectures", &classes) && len(classes) == 1 && strings.HasSuffix(classes[0], "Model") && !c.config.Tied {
+		c.config.Headless = !head // such as Qwen3Model, the body that embedding models are published as
+	}
 	if _, bias := c.tensors["blk.0.attn_q.bias"]; bias && !config.has("attention_bias") {
 		c.config.AttentionBias = true
 	}

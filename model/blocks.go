@@ -26,6 +26,9 @@ func (c *context) decoder(block func(l int, h graph.Value) graph.Value) (*graph.
 		}
 	}
 	h = b.RMSNorm(b.LastRows(h), c.vector("output_norm.weight", cfg.Hidden), cfg.RMSEps)
+	if cfg.Headless {
+		return b.BuildHeadless(h) // [seqs, hidden]
+	}
 	head := embedding
 	if !cfg.Tied {
 		head = c.table("output.weight", cfg.Vocab, cfg.Hidden)

@@ -209,7 +209,8 @@ func (e *Executor) arenaBytes(set *graph.Adapters) uint64 {
 	}
 	most := max(size(e.options.MaxRows, e.options.Slots, graph.Options{Output: graph.LastLogits}),
 		size(e.maxAll, e.options.Slots, graph.Options{Output: graph.AllLogits}))
-	return max(most, size(e.options.MaxRows, e.options.Slots, graph.Options{Output: graph.CacheOnly}))
+	return max(most, size(e.options.MaxRows, e.options.Slots, graph.Options{Output: graph.AllHidden}),
+		size(e.options.MaxRows, e.options.Slots, graph.Options{Output: graph.CacheOnly}))
 }
 
 // splits is how many parts the context is cut into for a step of so many rows.
@@ -247,6 +248,12 @@ func (e *Executor) MaxRows(t Tail) int {
 		return e.maxAll
 	}
 	return e.options.MaxRows
+}
+
+// Hidden is the length of a row of hidden states.
+func (e *Executor) Hidden() int {
+	g := graph.Compile(e.model, graph.Options{Output: graph.LastHidden})
+	return g.Tensor(g.Output).Cols
 }
 
 // Vocab is the length of a row of logits.

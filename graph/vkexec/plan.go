@@ -24,7 +24,14 @@ const (
 	TailLogits
 	// TailAllLogits leaves a row of logits per token to be downloaded.
 	TailAllLogits
+	// TailHidden leaves what the output head would read, one row per sequence, to be downloaded.
+	TailHidden
+	// TailAllHidden leaves such a row per token.
+	TailAllHidden
 )
+
+// hidden tells tails that end in hidden states.
+func (t Tail) hidden() bool { return t == TailHidden || t == TailAllHidden }
 
 func (t Tail) output() graph.Output {
 	switch t {
@@ -32,6 +39,10 @@ func (t Tail) output() graph.Output {
 		return graph.CacheOnly
 	case TailAllLogits:
 		return graph.AllLogits
+	case TailHidden:
+		return graph.LastHidden
+	case TailAllHidden:
+		return graph.AllHidden
 	}
 	return graph.LastLogits
 }

@@ -15,6 +15,9 @@ import (
 // ErrNotFinite reports that the logits of a step hold a value that is no number.
 var ErrNotFinite = errors.New("the model computed a value that is not a number")
 
+// ErrHeadless reports a step that needs logits of a model without output head.
+var ErrHeadless = errors.New("the model has no output head: it gives embeddings, no text")
+
 // Seq is one sequence of a step: rows of new tokens behind start tokens that its slot's cache holds.
 type Seq struct{ Slot, Rows, Start int }
 
@@ -32,7 +35,7 @@ type Result struct {
 	IDs        []int32      // TailGreedy: the next id of each sequence
 	Candidates []Candidates // TailTopK
 	logits     vk.Range     // TailTopK, TailLogits, TailAllLogits: until the next step
-	vocab      int
+	width      int          // of a row of logits or hidden states
 }
 
 // Candidates are the best ids of one sequence, best first, ties by the lower id.
@@ -66,6 +69,9 @@ func (e *Executor) putStep(word int, v uint32) {
 // Run computes one step that begins on the host. A history other than NoHistory needs SetHistory first.
 func (e *Executor) Run(ctx context.Context, s Step, tail Tail, h History) (*Result, error) {
 	key := planKey{rows: len(s.IDs), seqs: len(s.Seqs), tail: tail, upload: true, history: h, adapters: s.Adapters}
+	if e.model.Headless && tail != TailNone && !tail.hidden() {
+		return nil, ErrHeadless
+	}
 	row := 0
 	for i, q := range s.Seqs {
 		if q.Slot < 0 || q.Slot >= e.options.Slots || q.Rows < 1 || q.Start < 0 || q.Start+q.Rows > e.step.MaxBlocks*shaders.PageTokens {
@@ -141,8 +147,9 @@ func (e *Executor) run(ctx context.Context, key planKey) (*Result, error) {
 
 // result reads what the plan's tail wrote.
 func (e *Executor) result(p *Plan) (*Result, error) {
-	r := &Result{vocab: e.model.Vocab}
+	r := &Result{}
 	if p.graph.Output >= 0 {
+		r.width = p.graph.Tensor(p.graph.Output).Cols
 		r.logits = vk.Range{Buffer: e.arena, Offset: uint64(p.arena.Offset[p.graph.Output]), Size: uint64(p.arena.Size[p.graph.Output])}
 	}
 	switch p.key.tail {
@@ -186,9 +193,10 @@ func candidates(b []byte) (Candidates, error) {
 	return c, nil
 }
 
-// Logits downloads rows [first, first+len(dst)/vocab) of the step's logits. The result must be of the last step.
+// Logits downloads rows [first, first+len(dst)/width) of the step's logits, or of its hidden states where the tail left
+// those. The result must be of the last step.
 func (e *Executor) Logits(ctx context.Context, r *Result, first int, dst []float32) error {
-	at := r.logits.Offset + uint64(first*r.vocab)*4
+	at := r.logits.Offset + uint64(first*r.width)*4
 	if at+uint64(len(dst))*4 > r.logits.Offset+r.logits.Size {
 		return fmt.Errorf("BUG: vkexec: logits of row %d are outside the result", first)
 	}
