@@ -88,3 +88,64 @@ func TestFirstGenerationHostile(t *testing.T) {
 		t.Run(strings.ReplaceAll(c.key, "_", "-"), func(t *testing.T) { refused(t, dir, c.kind, c.want) })
 	}
 }
+
+// TestSlidingForms: the keys of transformers 4 and 5 say the same, a window that is switched off is none, and what
+// contradicts itself is refused.
+func TestSlidingForms(t *testing.T) {
+	weights := testkit.Read(t, "golden/qwen2-sliding/model.safetensors")
+	write := func(file string, change map[string]any) string {
+		var config map[string]any
+		if err := json.Unmarshal(testkit.Read(t, "golden/qwen2-sliding/"+file), &config); err != nil {
+			t.Fatal(err)
+		}
+		for key, value := range change {
+			config[key] = value
+		}
+		text, err := json.Marshal(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		for name, data := range map[string][]byte{"config.json": text, "model.safetensors": weights} {
+			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return dir
+	}
+	full := []string{"full_attention", "full_attention", "full_attention"}
+	for _, c := range []struct {
+		file   string
+		change map[string]any
+		window int
+		layers string // s: slides
+	}{
+		{"config.json", nil, 16, ".ss"},
+		{"config.hub.json", nil, 16, ".ss"},
+		{"config.hub.json", map[string]any{"max_window_layers": 0}, 16, "sss"},
+		{"config.hub.json", map[string]any{"max_window_layers": 3}, 0, ""},
+		{"config.hub.json", map[string]any{"use_sliding_window": false, "sliding_window": 32768}, 0, ""},
+		{"config.json", map[string]any{"use_sliding_window": false, "sliding_window": nil, "layer_types": full}, 0, ""},
+		{"config.json", map[string]any{"use_sliding_window": false, "sliding_window": 0, "layer_types": full}, 0, ""},
+	} {
+		config := open(t, write(c.file, c.change)).Config()
+		layers := ""
+		for _, s := range config.SlidingLayers {
+			layers += map[bool]string{true: "s", false: "."}[s]
+		}
+		if config.SlidingWindow != c.window || layers != c.layers {
+			t.Errorf("%s with %v: window %d of layers %q, want %d of %q", c.file, c.change, config.SlidingWindow, layers, c.window, c.layers)
+		}
+	}
+	for _, change := range []map[string]any{
+		{"max_window_layers": -1},
+		{"sliding_window": 0},
+		{"sliding_window": "wide"},
+		{"layer_types": []string{"sliding_attention"}},
+	} {
+		key := ""
+		for key = range change {
+		}
+		refused(t, write("config.hub.json", change), loader.ErrCorrupt, key)
+	}
+}

@@ -91,6 +91,13 @@ func (c *context) queryKeyValue(x graph.Value, l int) (q, k, v graph.Value) {
 	q = c.linear(x, name(l, "attn_q"), cfg.Heads*cfg.HeadDim, cfg.Hidden)   // [tokens, heads*headDim]
 	k = c.linear(x, name(l, "attn_k"), cfg.KVHeads*cfg.HeadDim, cfg.Hidden) // [tokens, kvHeads*headDim]
 	v = c.linear(x, name(l, "attn_v"), cfg.KVHeads*cfg.HeadDim, cfg.Hidden)
+	if cfg.AttentionBias {
+		for _, part := range []string{"attn_q", "attn_k", "attn_v"} {
+			if _, ok := c.checkpoint.Tensor(name(l, part) + ".bias"); !ok {
+				c.b.Fail(fmt.Errorf("tensor %s.bias is missing, which a model with biases has in every layer: %w", name(l, part), ErrWeights))
+			}
+		}
+	}
 	return q, k, v
 }
 
