@@ -104,7 +104,7 @@ func inspectGGUF(path string, data []byte, onDisk bool) (_ *Checkpoint, err erro
 // damage but a refusal.
 func (c *Checkpoint) configure(config Config, err error) error {
 	if !knownArchitecture(c.arch) {
-		c.refuse(unsupported(c.path, fmt.Sprintf("the architecture %q is not known", c.arch), "give a Qwen3 language model"))
+		c.refuse(unsupported(c.path, fmt.Sprintf("the architecture %q is not known", c.arch), "give a language model of Qwen, from the first to Qwen3"))
 	}
 	var e *Error
 	switch {
