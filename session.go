@@ -20,6 +20,10 @@ type GenerateOptions struct {
 	IgnoreEOS bool     // go on behind an end token
 }
 
+func (o GenerateOptions) forEngine() engine.GenerateOptions {
+	return engine.GenerateOptions{Sampling: o.Sampling, MaxTokens: o.MaxTokens, Stop: o.Stop, IgnoreEOS: o.IgnoreEOS}
+}
+
 // Token is one generated token and the text that it completes. The end token is not yielded; text that was held back
 // at the end comes with ID -1.
 type Token struct {
@@ -84,7 +88,7 @@ func (m *Model) newSession(ctx context.Context) (*Session, error) {
 // [ErrContextFull], [ErrDeviceLost], [ErrNotFinite].
 func (s *Session) Generate(ctx context.Context, ids []int32, o GenerateOptions) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
-		for t, err := range s.s.Generate(ctx, ids, engine.GenerateOptions(o)) {
+		for t, err := range s.s.Generate(ctx, ids, o.forEngine()) {
 			if !yield(Token(t), err) {
 				return
 			}

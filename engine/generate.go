@@ -18,6 +18,8 @@ type GenerateOptions struct {
 	MaxTokens int      // 0: until the context is full
 	Stop      []string // texts that end the answer; they are not part of it
 	IgnoreEOS bool     // go on behind an end token
+
+	Constraint Constraint // which tokens may come; nil: all
 }
 
 // Token is one generated token and the text that it completes: none while a character, or a text that may become a
@@ -88,6 +90,11 @@ type generation struct {
 	stop    *stopMatcher
 	begin   time.Time
 	done    bool // the consumer stopped listening
+	limit   int  // tokens that the answer may have
+	bound   bool // the mask holds for the step under way
+
+	allowed []uint32  // the constraint's mask, one bit per id
+	logits  []float32 // scratch of masked choices
 }
 
 // history is h where penalties are asked for.
@@ -98,9 +105,10 @@ func (g *generation) history(h vkexec.History) vkexec.History {
 	return vkexec.NoHistory
 }
 
-// tail is how a step ends: the device chooses greedily, the host draws from candidates.
+// tail is how a step ends: the device chooses greedily, the host draws from candidates. Under a constraint the host
+// chooses among all logits, which only a step with candidates leaves behind it with the penalties applied.
 func (g *generation) tail() vkexec.Tail {
-	if g.o.Sampling.Greedy() {
+	if g.o.Sampling.Greedy() && !g.bound {
 		return vkexec.TailGreedy
 	}
 	return vkexec.TailTopK
@@ -119,11 +127,14 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 		g.text = s.e.tok.NewStream(tokenizer.DecodeOptions{SkipSpecial: true})
 	}
 	g.stop = newStopMatcher(g.o.Stop)
-	limit := s.e.options.Context - len(g.ids) + 1 // the last token need not be fed
+	g.limit = s.e.options.Context - len(g.ids) + 1 // the last token need not be fed
 	if g.o.MaxTokens > 0 {
-		limit = min(limit, g.o.MaxTokens)
+		g.limit = min(g.limit, g.o.MaxTokens)
 	}
-	if err := s.reserve(min(s.e.options.Context, len(g.ids)+limit)); err != nil {
+	if g.bound, err = g.mask(); err != nil {
+		return err
+	}
+	if err := s.reserve(min(s.e.options.Context, len(g.ids)+g.limit)); err != nil {
 		return err
 	}
 	if g.o.Sampling.Penalized() {
@@ -157,17 +168,39 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 		if g.emit(id, yield) {
 			break
 		}
-		if len(s.result.IDs) >= limit {
-			s.result.FinishReason = FinishLength
-			g.flush(yield)
+		if err := g.accept(id); err != nil {
+			return err
+		}
+		if len(s.result.IDs) >= g.limit {
+			return g.full(yield)
+		}
+		if g.bound, err = g.mask(); err != nil {
+			return err
+		}
+		if end, ok := g.onlyEnd(); ok && g.bound {
+			g.emit(end, yield)
 			break
 		}
 		if id, err = g.step(ctx, id, fresh); err != nil {
 			return err
 		}
-		fresh = false
+		fresh = g.bound // a greedy choice of the host's is not on the device
 		s.result.DecodeSteps++
 	}
+	return nil
+}
+
+// full ends an answer that has all the tokens it may have.
+func (g *generation) full(yield func(Token, error) bool) error {
+	whole, err := g.complete()
+	if err != nil {
+		return err
+	}
+	g.s.result.FinishReason = FinishLength
+	if whole {
+		g.s.result.FinishReason = FinishStop
+	}
+	g.flush(yield)
 	return nil
 }
 
@@ -215,6 +248,9 @@ func (g *generation) step(ctx context.Context, id int32, fresh bool) (int32, err
 
 // choose takes the device's arg max, or draws from its candidates; where these do not decide, from all logits.
 func (g *generation) choose(ctx context.Context, r *vkexec.Result) (int32, error) {
+	if g.bound {
+		return g.chooseMasked(ctx, r)
+	}
 	if len(r.IDs) > 0 {
 		return r.IDs[0], nil
 	}

@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+
+	"github.com/qwenvk/qwenvk/graph/vkexec"
+)
+
+// Constraint decides which tokens may come next in one answer. It belongs to that answer alone.
+type Constraint interface {
+	// Mask sets the bits of the ids that may come next: bit id%32 of word id/32. The slice has room for the whole
+	// vocabulary and is cleared before. remaining is how many tokens the answer may still have, an end token not
+	// counted. An end of the answer is allowed by setting the bit of an end token.
+	Mask(allowed []uint32, remaining int) error
+	// Accept tells the id that was chosen; end tokens are not told.
+	Accept(id int32) error
+}
+
+// Unbound is a Constraint that for some time leaves the model free, as while it thinks. Unbound reports whether any token
+// may come next; the engine then asks for no mask, and the device chooses as it does without a constraint.
+type Unbound interface {
+	Unbound(remaining int) bool
+}
+
+// mask asks the constraint for the tokens that may come next. bound is false where any may.
+func (g *generation) mask() (bound bool, err error) {
+	c := g.o.Constraint
+	if c == nil {
+		return false, nil
+	}
+	remaining := g.limit - len(g.s.result.IDs)
+	if u, ok := c.(Unbound); ok && u.Unbound(remaining) {
+		return false, nil
+	}
+	if g.allowed == nil {
+		g.allowed = make([]uint32, (g.s.e.exec.Vocab()+31)/32)
+	}
+	clear(g.allowed)
+	return true, c.Mask(g.allowed, remaining)
+}
+
+// onlyEnd returns an end token if the mask allows nothing else: the answer is complete, and the model need not be asked.
+func (g *generation) onlyEnd() (id int32, ok bool) {
+	if g.o.IgnoreEOS {
+		return 0, false
+	}
+	n := 0
+	for _, word := range g.allowed {
+		n += bits.OnesCount32(word)
+	}
+	id = -1
+	for _, end := range g.s.e.options.EOS {
+		if isAllowed(g.allowed, end) {
+			n--
+			if id < 0 {
+				id = end
+			}
+		}
+	}
+	return id, n == 0 && id >= 0
+}
+
+// complete reports whether the answer may end here, as far as the constraint is concerned.
+func (g *generation) complete() (bool, error) {
+	if g.o.Constraint == nil || g.o.IgnoreEOS {
+		return false, nil
+	}
+	bound, err := g.mask()
+	return bound && slices.ContainsFunc(g.s.e.options.EOS, func(id int32) bool { return isAllowed(g.allowed, id) }), err
+}
+
+func isAllowed(mask []uint32, id int32) bool {
+	return id >= 0 && int(id)/32 < len(mask) && mask[id/32]>>(id%32)&1 == 1
+}
+
+// chooseMasked draws among the tokens of the mask, from all logits.
+func (g *generation) chooseMasked(ctx context.Context, r *vkexec.Result) (int32, error) {
+	if g.logits == nil {
+		g.logits = make([]float32, g.s.e.exec.Vocab())
+	}
+	if err := g.s.e.exec.Logits(context.WithoutCancel(ctx), r, 0, g.logits); err != nil {
+		return 0, err
+	}
+	left := 0
+	for id, l := range g.logits {
+		switch {
+		case l != l:
+			return 0, vkexec.ErrNotFinite
+		case isAllowed(g.allowed, int32(id)):
+			left++
+		default:
+			g.logits[id] = float32(math.Inf(-1))
+		}
+	}
+	if left == 0 {
+		return 0, fmt.Errorf("BUG: engine: the constraint allows no token after %d of the answer", len(g.s.result.IDs))
+	}
+	return g.sampler.SampleProcessed(g.logits)
+}
+
+// accept tells the constraint what was chosen.
+func (g *generation) accept(id int32) error {
+	if g.o.Constraint == nil || !g.o.IgnoreEOS && slices.Contains(g.s.e.options.EOS, id) {
+		return nil
+	}
+	return g.o.Constraint.Accept(id)
+}
