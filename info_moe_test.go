@@ -17,10 +17,10 @@ func TestInspectExperts(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	const hidden, layers, vocab, head = 128, 2, 320, 2 * 64
-	attention := 4*hidden*head + 3*head         // with the biases of q, k and v
-	shared := 3*hidden*96 + hidden              // with its gate
-	norms := (2*layers + 1) * hidden            // before attention and experts, and at the end
-	rest := layers*(attention+shared+12*hidden) // with the router
+	attention := 4*hidden*head + 3*head               // with the biases of q, k and v
+	shared := 3*hidden*96 + hidden                    // with its gate
+	norms := (2*layers + 1) * hidden                  // before attention and experts, and at the end
+	rest := layers * (attention + shared + 12*hidden) // with the router
 	active := 2*vocab*hidden + norms + rest + layers*4*3*hidden*32
 	if int(got.ActiveParams) != active || int(got.Params) != active+layers*8*3*hidden*32 {
 		t.Errorf("%d of %d parameters are active, want %d of %d", got.ActiveParams, got.Params, active, active+layers*8*3*hidden*32)

@@ -136,8 +136,11 @@ func TestReadEval(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []EvalItem{
-		{Kind: EvalChoice, Line: 1, Category: "s", Right: 1}, {Kind: EvalChoice, Line: 3, ID: "7", Right: 2}, {Kind: EvalChoice, Line: 4, Right: 0},
-		{Kind: EvalQuestion, Line: 5, Answer: "so\n#### 1,234"}, {Kind: EvalQuestion, Line: 6, Answer: "12"},
+		{Kind: EvalChoice, Line: 1, Category: "s", Right: 1},
+		{Kind: EvalChoice, Line: 3, ID: "7", Right: 2},
+		{Kind: EvalChoice, Line: 4, Right: 0},
+		{Kind: EvalQuestion, Line: 5, Answer: "so\n#### 1,234"},
+		{Kind: EvalQuestion, Line: 6, Answer: "12"},
 		{Kind: EvalMessages, Line: 7, Category: "c", Answer: "ho", Contains: true},
 	} {
 		got := items[i]

@@ -139,10 +139,18 @@ func (s published) metadata() []gguf.KeyValue {
 		key string
 		n   int
 	}{
-		{"block_count", 1}, {"context_length", 4096}, {"embedding_length", s.hidden}, {"feed_forward_length", feedForward},
-		{"attention.head_count", s.heads}, {"attention.head_count_kv", s.kvHeads}, {"attention.key_length", s.dim},
-		{"attention.value_length", s.dim}, {"expert_count", s.experts}, {"expert_used_count", s.used},
-		{"expert_feed_forward_length", s.width}, {"expert_shared_feed_forward_length", s.shared},
+		{"block_count", 1},
+		{"context_length", 4096},
+		{"embedding_length", s.hidden},
+		{"feed_forward_length", feedForward},
+		{"attention.head_count", s.heads},
+		{"attention.head_count_kv", s.kvHeads},
+		{"attention.key_length", s.dim},
+		{"attention.value_length", s.dim},
+		{"expert_count", s.experts},
+		{"expert_used_count", s.used},
+		{"expert_feed_forward_length", s.width},
+		{"expert_shared_feed_forward_length", s.shared},
 	}
 	for _, c := range counts {
 		if c.n > 0 {
