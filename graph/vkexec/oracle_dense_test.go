@@ -13,6 +13,7 @@ import (
 	"github.com/qwenvk/qwenvk/loader"
 	"github.com/qwenvk/qwenvk/model"
 	"github.com/qwenvk/qwenvk/quant"
+	"github.com/qwenvk/qwenvk/vk"
 	"github.com/qwenvk/qwenvk/vk/vktest"
 )
 
@@ -56,6 +57,34 @@ func TestOracleBias(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestOracleBiasSlices: products of unlike types write slices of one tensor, each with its own bias, and a weight that lies
+// in shards adds the part of the bias that is the shard's.
+func TestOracleBiasSlices(t *testing.T) {
+	s := shape{arch: "qwen2", bias: "_proj", vocab: 300, hidden: 192, layers: 1, heads: 6, kvHeads: 2, headDim: 32, ffn: 96}
+	path := writeModel(t, s, randomWeights)
+	t.Run("shards", func(t *testing.T) {
+		mask := vk.Mask{MaxTier: vk.AllTiers, MaxStorageBufferRange: 64 << 10, ForceStaging: true}
+		compareWithOracle(t, path, model.Options{}, mask, Options{Context: 64, KV: "f32", Splits: 1})
+	})
+	t.Run("slices", func(t *testing.T) {
+		c, err := loader.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		m, err := model.New(c, model.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range m.Graph.Nodes {
+			if n.Pack != nil && n.Pack.Name == "blk.0.attn_k.weight" {
+				n.Pack.Parts[0].Layout = quant.LayoutOf(quant.F32)
+			}
+		}
+		compareModel(t, c, m, unmasked, Options{Context: 64, KV: "f32", FuseNorm: true}, nil)
+	})
 }
 
 // TestOracleWindow runs sliding layers beside full ones: windows below, at and above a page of the cache and across its

@@ -53,6 +53,12 @@ func compareWithWeights(t *testing.T, path string, mo model.Options, mask vk.Mas
 	if err != nil {
 		t.Fatal(err)
 	}
+	compareModel(t, c, m, mask, o, weights)
+}
+
+// compareModel is compareWithWeights for a model that is built already.
+func compareModel(t *testing.T, c *loader.Checkpoint, m *model.Model, mask vk.Mask, o Options, weights cpuexec.Weights) {
+	t.Helper()
 	tensor := func(name string) (quant.Source, error) {
 		w, ok := c.Tensor(name)
 		if !ok {
