@@ -27,12 +27,18 @@ type Info struct {
 	SparseLayers               int  // layers with experts
 	Tied                       bool // the output head is the embedding
 	TrainedContext             int
-	Context                    int            // of this load; 0 for Inspect
-	TensorTypes                map[string]int // tensors by type
+	Context                    int              // of this load; 0 for Inspect
+	TensorTypes                map[string]int   // tensors by type
+	TensorBytes                map[string]int64 // bytes in the file by type of tensor
 	Memory                     Memory
 	FLOPsPerToken              int64            // multiply-adds of the weights, times two; attention comes on top
+	AttentionFLOPs             int64            // of one token, for each token that it looks at
 	BytesPerToken              int64            // of weights that one decode step reads
 	KVBytesPerToken            map[string]int64 // of cache that one token adds, by LoadOptions.KV
+
+	// Outline is what the weights are taken to be stored as where config.json is all that is there: "bf16". The files'
+	// figures are then missing. "" for a model that has its weights.
+	Outline string
 }
 
 // Memory is what a loaded model takes on the device, in bytes.
@@ -47,6 +53,7 @@ func describeModel(c *loader.Checkpoint, m *model.Model) Info {
 		Layers: cfg.Layers, Hidden: cfg.Hidden, Heads: cfg.Heads, KVHeads: cfg.KVHeads, HeadDim: cfg.HeadDim,
 		Intermediate: cfg.Intermediate, Vocab: cfg.Vocab, Tied: cfg.Tied, TrainedContext: cfg.ContextLength,
 		TensorTypes:     map[string]int{},
+		TensorBytes:     map[string]int64{},
 		KVBytesPerToken: map[string]int64{},
 	}
 	for _, kv := range vkexec.KVTypes() {
@@ -63,13 +70,16 @@ func describeModel(c *loader.Checkpoint, m *model.Model) Info {
 	}
 	var most int64
 	for _, t := range c.TypeCounts() {
-		info.TensorTypes[t.Type] = t.Tensors
+		info.TensorTypes[t.Type], info.TensorBytes[t.Type] = t.Tensors, t.Bytes
 		if t.Bytes > most {
 			most, info.Type = t.Bytes, t.Type
 		}
 	}
+	if c.Outline() {
+		info.Outline, info.Type = c.OutlineForm(), c.OutlineType().String()
+	}
 	cost := graph.Compile(m.Graph, graph.Options{Output: graph.LastLogits, OneRowEach: true}).Cost()
-	info.FLOPsPerToken, info.BytesPerToken = cost.FLOPs, cost.WeightBytes
+	info.FLOPsPerToken, info.AttentionFLOPs, info.BytesPerToken = cost.FLOPs, cost.FLOPsPerContext, cost.WeightBytes
 	return info
 }
 
@@ -82,11 +92,15 @@ type Inspection struct {
 }
 
 // Inspect reads what a model file says of itself. It needs no Vulkan device; of the options it looks at those
-// that say how the model is stored and how its context is stretched.
+// that say how the model is stored and how its context is stretched. A folder that has a config.json and no weights is
+// described too: see Info.Outline.
 func Inspect(path string, o LoadOptions) (*Inspection, error) {
-	c, err := loader.Open(path)
+	c, err := loader.Inspect(path)
 	if err != nil {
 		return nil, err
+	}
+	if err := c.Refusal(); err != nil && !c.Outline() {
+		return nil, errors.Join(err, c.Close())
 	}
 	return inspect(c, o)
 }

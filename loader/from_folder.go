@@ -69,8 +69,8 @@ func inspectFolder(dir string) (*Checkpoint, error) {
 	}
 	err = c.addShards(config, quantised)
 	var missing *Error
-	if errors.As(err, &missing) && missing.Kind == ErrNotFound && len(c.names) == 0 && c.refusal == nil {
-		c.asOutline(missing)
+	if errors.As(err, &missing) && missing.Kind == ErrNotFound && len(c.names) == 0 && c.refusal == nil && c.plausible() {
+		c.asOutline(missing, quantised.q)
 		return c, nil
 	}
 	if err != nil {

@@ -16,17 +16,18 @@ import (
 
 // Checkpoint is an opened model. It may be read by several goroutines; Close must come last.
 type Checkpoint struct {
-	format  string
-	path    string
-	name    string
-	arch    string
-	config  Config
-	tensors map[string]Tensor
-	names   []string // in the order of the files
-	maps    []mmap.MMap
-	refusal error
-	outline bool // there are no weights
-	text    texts
+	format   string
+	path     string
+	name     string
+	arch     string
+	config   Config
+	tensors  map[string]Tensor
+	names    []string // in the order of the files
+	maps     []mmap.MMap
+	refusal  error
+	outline  bool          // there are no weights
+	outlined *quantization // of an outline; nil: its configuration names none
+	text     texts
 }
 
 // Tensor is a matrix (or vector, of one row) of a checkpoint.

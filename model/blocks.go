@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/qwenvk/qwenvk/graph"
 	"github.com/qwenvk/qwenvk/quant"
@@ -61,6 +62,9 @@ func (c *context) linear(x graph.Value, name string, rows, cols int) graph.Value
 
 // bias finds a bias of n elements that changes something.
 func (c *context) bias(name string, n int) (graph.Weight, bool) {
+	if c.checkpoint.Outline() {
+		return c.vector(name, n), c.outlineBias(name)
+	}
 	t, ok := c.checkpoint.Tensor(name)
 	if !ok {
 		return graph.Weight{}, false
@@ -85,13 +89,23 @@ func (c *context) bias(name string, n int) (graph.Weight, bool) {
 	return w, !zero
 }
 
+// outlineBias reports a bias that a checkpoint of the configuration would have: of queries, keys and values, if any.
+func (c *context) outlineBias(name string) bool {
+	for _, part := range []string{".attn_q.bias", ".attn_k.bias", ".attn_v.bias"} {
+		if strings.HasSuffix(name, part) {
+			return c.cfg.AttentionBias
+		}
+	}
+	return false
+}
+
 // queryKeyValue are the three products in front of attention; x: [tokens, hidden].
 func (c *context) queryKeyValue(x graph.Value, l int) (q, k, v graph.Value) {
 	cfg := c.cfg
 	q = c.linear(x, name(l, "attn_q"), cfg.Heads*cfg.HeadDim, cfg.Hidden)   // [tokens, heads*headDim]
 	k = c.linear(x, name(l, "attn_k"), cfg.KVHeads*cfg.HeadDim, cfg.Hidden) // [tokens, kvHeads*headDim]
 	v = c.linear(x, name(l, "attn_v"), cfg.KVHeads*cfg.HeadDim, cfg.Hidden)
-	if cfg.AttentionBias {
+	if cfg.AttentionBias && !c.checkpoint.Outline() {
 		for _, part := range []string{"attn_q", "attn_k", "attn_v"} {
 			if _, ok := c.checkpoint.Tensor(name(l, part) + ".bias"); !ok {
 				c.b.Fail(fmt.Errorf("tensor %s.bias is missing, which a model with biases has in every layer: %w", name(l, part), ErrWeights))

@@ -5,6 +5,7 @@ import (
 
 	"github.com/qwenvk/qwenvk/graph"
 	"github.com/qwenvk/qwenvk/loader"
+	"github.com/qwenvk/qwenvk/quant"
 )
 
 // checkExperts refuses mixtures of experts that no kernel computes.
@@ -80,6 +81,9 @@ func (c *context) each(l int, part string, rows, cols int) graph.Experts {
 // experts.
 func (c *context) unchanged(name string, rows, cols int) graph.Weight {
 	w := c.table(name, rows, cols)
+	if c.checkpoint.Outline() {
+		w.Layout = quant.LayoutOf(c.checkpoint.OutlineType())
+	}
 	if t, ok := c.checkpoint.Tensor(name); ok && c.b.Err() == nil {
 		w.Layout = t.Source().Layout()
 	}

@@ -120,7 +120,7 @@ func (c *context) find(name string, rows, cols int, linear bool) graph.Weight {
 	w := graph.Weight{Name: name, Rows: rows, Cols: cols}
 	t, ok := c.checkpoint.Tensor(name)
 	if c.checkpoint.Outline() {
-		w.Layout = c.layout(quant.LayoutOf(c.checkpoint.OutlineType()), cols, linear)
+		w.Layout = c.layout(c.checkpoint.OutlineLayout(cols, linear), cols, linear)
 		return w
 	}
 	if !ok {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -26,32 +25,38 @@ func (p *program) inspectCommand() *cli.Command {
 
 // inspection is what inspect --json prints. Sizes are bytes.
 type inspection struct {
-	Name           string         `json:"name"`
-	Architecture   string         `json:"architecture"`
-	Format         string         `json:"format"`
-	Type           string         `json:"type"`
-	Params         int64          `json:"params"`
-	FileBytes      int64          `json:"file_bytes"`
-	WeightBytes    int64          `json:"weight_bytes"`
-	Layers         int            `json:"layers"`
-	Hidden         int            `json:"hidden"`
-	Heads          int            `json:"heads"`
-	KVHeads        int            `json:"kv_heads"`
-	HeadDim        int            `json:"head_dim"`
-	Intermediate   int            `json:"intermediate"`
-	Vocab          int            `json:"vocab"`
-	Experts        *expertsOf     `json:"experts,omitempty"`
-	Tied           bool           `json:"tied"`
-	TrainedContext int            `json:"trained_context"`
-	Tensors        map[string]int `json:"tensors"` // by type
-	Context        int            `json:"context"` // that kv_bytes is for
-	KVBytes        int64          `json:"kv_bytes"`
-	KVType         string         `json:"kv_type"` // that kv_bytes is for
+	Name           string           `json:"name"`
+	Architecture   string           `json:"architecture"`
+	Format         string           `json:"format"`
+	Type           string           `json:"type"`
+	Outline        string           `json:"outline,omitempty"` // config.json is all there is; the type that weights are taken to have
+	Params         int64            `json:"params"`
+	ActiveParams   int64            `json:"active_params"` // that one token uses
+	FileBytes      int64            `json:"file_bytes"`
+	WeightBytes    int64            `json:"weight_bytes"`
+	Layers         int              `json:"layers"`
+	Hidden         int              `json:"hidden"`
+	Heads          int              `json:"heads"`
+	KVHeads        int              `json:"kv_heads"`
+	HeadDim        int              `json:"head_dim"`
+	Intermediate   int              `json:"intermediate"`
+	Vocab          int              `json:"vocab"`
+	Experts        *expertsOf       `json:"experts,omitempty"`
+	Tied           bool             `json:"tied"`
+	TrainedContext int              `json:"trained_context"`
+	Tensors        map[string]int   `json:"tensors"`      // by type
+	TensorBytes    map[string]int64 `json:"tensor_bytes"` // in the file, by type
+	Context        int              `json:"context"`      // that kv_bytes is for
+	KVBytes        int64            `json:"kv_bytes"`
+	KVType         string           `json:"kv_type"` // that kv_bytes is for
 
 	KVBytesPerToken map[string]int64 `json:"kv_bytes_per_token"` // by type of cache
 
-	FLOPsPerToken int64 `json:"flops_per_token"`
-	BytesPerToken int64 `json:"bytes_per_token"`
+	FLOPsPerToken  int64 `json:"flops_per_token"`
+	AttentionFLOPs int64 `json:"flops_per_context_token"` // on top, for each token of context
+	BytesPerToken  int64 `json:"bytes_per_token"`
+
+	Fits []fitOf `json:"fits"`
 
 	AdapterBytes int64               `json:"adapter_bytes,omitempty"` // of all adapters together
 	Adapters     []adapterInspection `json:"adapters,omitempty"`
@@ -66,6 +71,15 @@ type expertsOf struct {
 	Layers             int   `json:"layers"`
 	ActiveParams       int64 `json:"active_params"`
 }
+
+// fitOf tells the longest contexts that fit a device with so many bytes free.
+type fitOf struct {
+	MemoryBytes uint64         `json:"memory_bytes"`
+	Context     map[string]int `json:"context"` // tokens by type of cache; 0: the model does not fit
+}
+
+// memorySizes are those of usual cards, in GiB.
+var memorySizes = []uint64{4, 6, 8, 12, 16, 24, 32, 48, 80, 96, 141}
 
 // defaultContext is the most that is taken when no context is asked for; see the root package.
 const defaultContext = 8192
@@ -105,6 +119,13 @@ func (p *program) inspect(c *cli.Context) error {
 	}
 	d := inspectionOf(i.Info, o)
 	d.Adapters = adapterInspections(i.Adapters)
+	var memory []uint64
+	for _, n := range memorySizes {
+		memory = append(memory, n<<30)
+	}
+	for _, f := range i.Fits(memory...) {
+		d.Fits = append(d.Fits, fitOf(f))
+	}
 	if c.Bool("json") {
 		return writeJSON(p.out, d)
 	}
@@ -114,11 +135,12 @@ func (p *program) inspect(c *cli.Context) error {
 
 func inspectionOf(i qwenvk.Info, o qwenvk.LoadOptions) inspection {
 	d := inspection{
-		Name: i.Name, Architecture: i.Architecture, Format: i.Format, Type: i.Type, Params: i.Params,
+		Name: i.Name, Architecture: i.Architecture, Format: i.Format, Type: i.Type, Outline: i.Outline,
+		Params: i.Params, ActiveParams: i.ActiveParams,
 		FileBytes: i.FileBytes, WeightBytes: i.WeightBytes, Layers: i.Layers, Hidden: i.Hidden, Heads: i.Heads,
 		KVHeads: i.KVHeads, HeadDim: i.HeadDim, Intermediate: i.Intermediate, Vocab: i.Vocab, Tied: i.Tied,
-		TrainedContext: i.TrainedContext, Tensors: i.TensorTypes, Context: o.Context,
-		FLOPsPerToken: i.FLOPsPerToken, BytesPerToken: i.BytesPerToken, AdapterBytes: int64(i.Memory.Adapters),
+		TrainedContext: i.TrainedContext, Tensors: i.TensorTypes, TensorBytes: i.TensorBytes, Context: o.Context,
+		FLOPsPerToken: i.FLOPsPerToken, AttentionFLOPs: i.AttentionFLOPs, BytesPerToken: i.BytesPerToken, AdapterBytes: int64(i.Memory.Adapters),
 	}
 	if i.Experts > 0 {
 		d.Experts = &expertsOf{i.Experts, i.ExpertsUsed, i.ExpertIntermediate, i.SharedIntermediate, i.SparseLayers, i.ActiveParams}
@@ -133,51 +155,4 @@ func inspectionOf(i qwenvk.Info, o qwenvk.LoadOptions) inspection {
 	d.KVType, d.KVBytesPerToken = kv, i.KVBytesPerToken
 	d.KVBytes = i.KVBytesPerToken[kv] * int64(d.Context)
 	return d
-}
-
-func (d inspection) text() string {
-	var b strings.Builder
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-15s "+format+"\n", append([]any{name}, args...)...)
-	}
-	tied := "with an output head of its own"
-	if d.Tied {
-		tied = "tied to the output head"
-	}
-	row("model", "%s (%s, %s)", d.Name, d.Architecture, d.Format)
-	row("parameters", "%s (%d)", count(d.Params), d.Params)
-	row("layers", "%d of hidden size %d, feed-forward %d", d.Layers, d.Hidden, d.Intermediate)
-	if e := d.Experts; e != nil {
-		shared := ""
-		if e.SharedIntermediate > 0 {
-			shared = fmt.Sprintf(", beside one of %d for all tokens", e.SharedIntermediate)
-		}
-		row("experts", "%d of %d for each token, of %d%s, in %d layers", e.Used, e.Number, e.Intermediate, shared, e.Layers)
-		row("active", "%s (%d) of the parameters for each token", count(e.ActiveParams), e.ActiveParams)
-	}
-	row("heads", "%d for queries, %d for keys and values, of %d", d.Heads, d.KVHeads, d.HeadDim)
-	row("vocabulary", "%d tokens, %s", d.Vocab, tied)
-	row("trained context", "%d tokens", d.TrainedContext)
-	var types []string
-	for name, n := range d.Tensors {
-		types = append(types, fmt.Sprintf("%d × %s", n, name))
-	}
-	slices.Sort(types)
-	row("tensors", "%s; %s in the file", strings.Join(types, ", "), size(uint64(d.FileBytes)))
-	for _, a := range d.Adapters {
-		row("adapter", "%s", a.text())
-	}
-	weights := size(uint64(d.WeightBytes))
-	if d.AdapterBytes > 0 {
-		weights += ", adapters " + size(uint64(d.AdapterBytes))
-	}
-	row("memory", "%s: weights %s, KV cache %s in %s at a context of %d tokens", size(uint64(d.WeightBytes+d.AdapterBytes+d.KVBytes)),
-		weights, size(uint64(d.KVBytes)), d.KVType, d.Context)
-	var caches []string
-	for _, kv := range []string{"f32", "f16", "q8_0", "q4_0"} {
-		caches = append(caches, fmt.Sprintf("%d in %s", d.KVBytesPerToken[kv], kv))
-	}
-	row("KV cache", "bytes per token: %s", strings.Join(caches, ", "))
-	row("per token", "%s FLOPs and %s of weights read, attention not counted", count(d.FLOPsPerToken), size(uint64(d.BytesPerToken)))
-	return b.String()
 }

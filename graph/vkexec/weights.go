@@ -91,6 +91,27 @@ func shardRows(p *graph.Pack, caps *vk.Caps) (int, error) {
 	return int(rows), nil
 }
 
+// shardsOf cuts the planes of a pack into shards and places each one's planes in a buffer of its own, which is still to
+// be made; sizes are those of the buffers.
+func shardsOf(p *graph.Pack, caps *vk.Caps) (shards []shard, sizes []uint64, err error) {
+	perShard, err := shardRows(p, caps)
+	if err != nil {
+		return nil, nil, err
+	}
+	layout, cols := p.Layout(), p.Cols()
+	for first := 0; first < p.Rows(); first += perShard {
+		s := shard{first: first, rows: min(perShard, p.Rows()-first)}
+		size := uint64(0)
+		for i := range layout.Planes() {
+			n := uint64(s.rows) * uint64(layout.PlaneRowBytes(i, cols))
+			s.planes = append(s.planes, vk.Range{Offset: size, Size: alignUp(n, 16)})
+			size = alignUp(size+n, graph.ArenaAlign)
+		}
+		shards, sizes = append(shards, s), append(sizes, size)
+	}
+	return shards, sizes, nil
+}
+
 // uploader fills the device with weights, one block of rows at a time: host memory never holds more than a block.
 type uploader struct {
 	dev      *vk.Device
@@ -134,7 +155,7 @@ func (u *uploader) load(ctx context.Context, g *graph.Graph) (*weights, error) {
 // matrix uploads one pack. On an error the matrix holds what must be closed.
 func (u *uploader) matrix(ctx context.Context, p *graph.Pack) (*matrix, error) {
 	m := &matrix{pack: p, layout: p.Layout(), cols: p.Cols(), bytes: matrixBytes(p)}
-	perShard, err := shardRows(p, u.dev.Caps())
+	shards, sizes, err := shardsOf(p, u.dev.Caps())
 	if err != nil {
 		return m, err
 	}
@@ -144,20 +165,12 @@ func (u *uploader) matrix(ctx context.Context, p *graph.Pack) (*matrix, error) {
 			return m, err
 		}
 	}
-	for first := 0; first < p.Rows(); first += perShard {
-		s := shard{first: first, rows: min(perShard, p.Rows()-first)}
-		var size uint64
-		var offsets []uint64
-		for i := range m.layout.Planes() {
-			offsets = append(offsets, size)
-			size = alignUp(size+uint64(s.rows*m.layout.PlaneRowBytes(i, m.cols)), graph.ArenaAlign)
-		}
-		if s.buffer, err = u.dev.NewBuffer(p.Name, size, vk.DeviceLocal); err != nil {
+	for n, s := range shards {
+		if s.buffer, err = u.dev.NewBuffer(p.Name, sizes[n], vk.DeviceLocal); err != nil {
 			return m, err
 		}
-		for i, off := range offsets {
-			n := alignUp(uint64(s.rows*m.layout.PlaneRowBytes(i, m.cols)), 16)
-			s.planes = append(s.planes, vk.Range{Buffer: s.buffer, Offset: off, Size: n})
+		for i := range s.planes {
+			s.planes[i].Buffer = s.buffer
 		}
 		m.shards = append(m.shards, s)
 		if err := u.fill(ctx, m, s, parts); err != nil {
