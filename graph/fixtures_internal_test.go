@@ -15,7 +15,9 @@ type qwen struct {
 
 	experts, used, shared int // of each layer's feed-forward; 0: dense. inner is the width of an expert
 
-	norm  string // "head": queries and keys are normed by head, as in Qwen3; "row": over all heads; "": not
+	norm            string // "head": queries and keys are normed by head, as in Qwen3; "row": over all heads; "": not
+	trained, window int    // queries behind trained tokens are scaled, and see a window of positions; 0: not
+
 	bias  string // linear layers whose name contains it have a bias; "": none has
 	mixed string // weights whose name contains it are BF16, the others Q4
 
@@ -100,7 +102,10 @@ func (s qwen) attention(b *Builder, l int, h Value) Value {
 	}
 	q, k := rotated("attn_q", s.heads), rotated("attn_k", s.kvHeads)
 	b.StoreKV(k, s.linear(b, x, l, "attn_v", s.kvHeads*s.headDim, s.hidden), l)
-	a := b.Attention(q, l, 1/math.Sqrt(float64(s.headDim)))
+	if s.trained > 0 {
+		q = b.LogN(q, s.trained)
+	}
+	a := b.SlidingAttention(q, l, 1/math.Sqrt(float64(s.headDim)), s.window)
 	return s.linear(b, a, l, "attn_output", s.hidden, s.heads*s.headDim)
 }
 

@@ -58,6 +58,11 @@ func TestPasses(t *testing.T) {
 		{"fuse_rope_kv_plain", "Without norms of queries and keys, as in Qwen2.", normed("").build(t), fuseRoPEKV},
 		{"fuse_rope_kv_mixed", "attn_v is of another type: three products write slices of one tensor.", mixed("attn_v").build(t), fuseRoPEKV},
 		{"fuse_rope_kv_row_norm", "Norms over all heads at once are another function: nothing may be fused.", normed("row").build(t), fuseRoPEKV},
+		{"fuse_rope_kv_log_n", "Queries that are scaled behind the trained length, and see a window, as the first Qwen and Qwen2 have it.", func() *Graph {
+			s := tiny
+			s.norm, s.trained, s.window = "", 2048, 512
+			return s.build(t)
+		}(), fuseRoPEKV},
 		{"fuse_rope_kv_bias", "The biases are stacked like the weights, as in Qwen2.", biased("attn", "").build(t), fuseRoPEKV},
 		{"fuse_rope_kv_bias_some", "Only the values have a bias: it is stacked with zeros.", biased("attn_v", "").build(t), fuseRoPEKV},
 		{"fuse_rope_kv_bias_mixed", "Three products, each with a bias of its own.", biased("attn", "attn_k").build(t), fuseRoPEKV},

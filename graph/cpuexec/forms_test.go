@@ -17,6 +17,7 @@ import (
 type small struct {
 	layers, heads, kvHeads int
 	qkNorm                 bool
+	trained, window        int    // queries behind trained tokens are scaled, and see a window of positions; 0: not
 	bias                   string // linear layers whose name contains it have a bias; "": none has
 	mixed                  string // weights whose name contains it are stored in another layout than the rest
 	experts                int    // of each layer's feed-forward, of which 3 are used beside one for all tokens; 0: dense
@@ -81,7 +82,10 @@ func (s small) build(t testing.TB) *graph.Graph {
 		q := head(linear(x, "attn_q", s.heads*smallHeadDim, smallHidden), s.heads, "attn_q_norm")
 		k := head(linear(x, "attn_k", s.kvHeads*smallHeadDim, smallHidden), s.kvHeads, "attn_k_norm")
 		b.StoreKV(k, linear(x, "attn_v", s.kvHeads*smallHeadDim, smallHidden), l)
-		a := b.Attention(q, l, 1/math.Sqrt(smallHeadDim))
+		if s.trained > 0 {
+			q = b.LogN(q, s.trained)
+		}
+		a := b.SlidingAttention(q, l, 1/math.Sqrt(smallHeadDim), s.window)
 		h = b.Add(h, linear(a, "attn_output", smallHidden, s.heads*smallHeadDim))
 		x = b.RMSNorm(h, w("ffn_norm", 1, smallHidden), eps)
 		if s.experts > 0 {
@@ -146,6 +150,7 @@ var smalls = []small{
 	{layers: 2, heads: 4, kvHeads: 2, qkNorm: true, orders: "input"},
 	{layers: 2, heads: 2, kvHeads: 1, qkNorm: true, orders: "weight"}, // neither can be joined
 	{layers: 2, heads: 6, kvHeads: 2, bias: "attn"},
+	{layers: 2, heads: 2, kvHeads: 2, trained: 2, window: 3},
 	{layers: 1, heads: 3, kvHeads: 1, bias: "attn_v", mixed: "attn_q"}, // three products, one biased
 	{layers: 1, heads: 2, kvHeads: 1, qkNorm: true, bias: "_"},         // all are biased
 	{layers: 1, heads: 2, kvHeads: 1, bias: "ffn_up"},                  // no fusion with swiglu
