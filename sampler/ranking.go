@@ -85,39 +85,23 @@ func (r *ranking) at(i int) candidate {
 }
 
 // kept returns the mass and the number of the tokens that top-p and min-p keep when the
-// whole list has the mass total. n is len when the list ends before a token is dropped.
-func (r *ranking) kept(p Params, total float64) (mass float64, n int) {
-	if p.TopP == 1 && p.MinP == 0 {
+// whole list has the mass total; least is the smallest weight that mirostat keeps. n is len
+// when the list ends before a token is dropped.
+func (r *ranking) kept(p Params, total, least float64) (mass float64, n int) {
+	if p.TopP == 1 && p.MinP == 0 && least == 0 {
 		return total, r.len()
 	}
+	least = max(least, p.MinP)
 	for n = 0; n < r.len(); n++ {
 		c := r.at(n)
 		// The most probable token is always kept. A token is dropped when those before it
 		// reach the mass already.
-		if n > 0 && (c.weight < p.MinP || p.TopP < 1 && mass >= p.TopP*total) {
+		if n > 0 && (c.weight < least || p.TopP < 1 && mass >= p.TopP*total) {
 			break
 		}
 		mass += c.weight
 	}
 	return mass, n
-}
-
-// place returns the place of the first token up to which the mass exceeds target, among
-// the first n. When there is none, inside is false and i is the last that can be drawn.
-func (r *ranking) place(target float64, n int) (i int, inside bool) {
-	sum, last := 0.0, 0
-	for i := range n {
-		c := r.at(i)
-		if c.weight == 0 {
-			break
-		}
-		sum += c.weight
-		if sum > target {
-			return i, true
-		}
-		last = i
-	}
-	return last, false
 }
 
 // pop moves the next token from the heap to the sorted ones.

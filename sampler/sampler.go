@@ -8,11 +8,15 @@ import (
 
 // Sampler chooses the tokens of one answer. It belongs to one goroutine.
 type Sampler struct {
-	p     Params
-	draws uint64 // random numbers used so far
+	given  Params
+	p      Params    // what of given has an effect
+	draws  uint64    // tokens drawn so far
+	bounds []float64 // mirostat's, behind each draw
 
-	processed []float32 // scratch: logits after penalties
-	list      ranking   // scratch
+	dry       dry
+	adjusted  []Adjustment // scratch
+	processed []float32    // scratch: logits after penalties and adjustments
+	list      ranking      // scratch
 }
 
 // New returns a sampler at its first random number, or Validate's error.
@@ -20,18 +24,44 @@ func New(p Params) (*Sampler, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	return &Sampler{p: p}, nil
+	return &Sampler{given: p, p: p.effective(), dry: newDRY(p.DRY)}, nil
 }
 
 // Params returns what the sampler was made with.
-func (s *Sampler) Params() Params { return s.p }
+func (s *Sampler) Params() Params { return s.given }
 
-// Draws returns how many random numbers were used: one for each token, none when greedy.
+// Draws returns how many tokens were drawn; none when greedy.
 func (s *Sampler) Draws() uint64 { return s.draws }
 
-// Seek makes the n-th random number, counted from 0, the next one. A session that takes
-// tokens back goes back to the numbers that they were drawn with.
-func (s *Sampler) Seek(n uint64) { s.draws = n }
+// Seek makes the n-th draw, counted from 0, the next one. A session that takes tokens back
+// goes back to the numbers that they were drawn with, and to mirostat's bound at that time.
+func (s *Sampler) Seek(n uint64) {
+	s.draws = n
+	s.bounds = s.bounds[:min(uint64(len(s.bounds)), n)]
+}
+
+// whims are those of the next draw.
+func (s *Sampler) whims() whims {
+	w := whims{bound: 2 * s.p.Mirostat.Tau}
+	if n := len(s.bounds); n > 0 {
+		w.bound = s.bounds[n-1]
+	}
+	if s.p.XTC.Probability > 0 {
+		w.coin = uniform(^s.p.Seed, s.draws)
+	}
+	return w
+}
+
+// drawn counts a draw of the i-th place.
+func (s *Sampler) drawn(i int, among selection, w whims) int32 {
+	s.draws++
+	c := s.list.at(i)
+	if m := s.p.Mirostat; m.Tau > 0 {
+		surprise := -math.Log2(c.weight / among.mass)
+		s.bounds = append(s.bounds, w.bound-m.Eta*(surprise-m.Tau))
+	}
+	return c.id
+}
 
 // Sample chooses a token from the logits of one position [vocabulary], as the model gave
 // them; prompt and generated are the ids so far, for the penalties. logits are not changed.
@@ -46,8 +76,8 @@ func (s *Sampler) Sample(logits []float32, prompt, generated []int32) (int32, er
 	return s.choose(best), nil
 }
 
-// SampleProcessed is Sample for logits to which the penalties have been applied already, by
-// the device. It is the way on when FromCandidates does not decide.
+// SampleProcessed is Sample for logits to which penalties and adjustments have been applied
+// already. It is the way on when FromCandidates does not decide.
 func (s *Sampler) SampleProcessed(logits []float32) (int32, error) {
 	s.processed = append(s.processed[:0], logits...)
 	best, err := check(s.processed)
@@ -62,12 +92,20 @@ func (s *Sampler) choose(best int32) int32 {
 	if s.p.Greedy() {
 		return best
 	}
-	s.list.fill(s.processed, s.p)
-	mass, n := s.list.kept(s.p, s.list.total)
+	w := s.whims()
+	among := s.among(best, w)
 	// Rounding can put a draw of almost 1 behind the last token; then it is that one.
-	i, _ := s.list.place(uniform(s.p.Seed, s.draws)*mass, n)
-	s.draws++
-	return s.list.at(i).id
+	i, _ := s.list.place(uniform(s.p.Seed, s.draws)*among.mass, among)
+	return s.drawn(i, among, w)
+}
+
+// among ranks s.processed and selects.
+func (s *Sampler) among(best int32, w whims) selection {
+	if s.p.TopNSigma > 0 {
+		aboveSigma(s.processed, s.processed[best], s.p.TopNSigma)
+	}
+	s.list.fill(s.processed, s.p)
+	return s.list.selection(s.p, s.list.total, w, false)
 }
 
 // Probabilities returns what Sample chooses among: the ids that are kept, the most probable
@@ -80,24 +118,26 @@ func (s *Sampler) Probabilities(logits []float32, prompt, generated []int32) (id
 	if s.p.Greedy() {
 		return []int32{best}, []float64{1}, nil
 	}
-	s.list.fill(s.processed, s.p)
-	mass, n := s.list.kept(s.p, s.list.total)
-	for i := range n {
-		c := s.list.at(i)
+	among := s.among(best, s.whims())
+	for k := range among.len() {
+		c := s.list.at(among.at(k))
 		if c.weight == 0 {
 			break
 		}
 		ids = append(ids, c.id)
-		probs = append(probs, c.weight/mass)
+		probs = append(probs, c.weight/among.mass)
 	}
 	return ids, probs, nil
 }
 
-// process fills s.processed with the logits after penalties, checks them, and returns the
-// id of the highest.
+// process fills s.processed with the logits after penalties and adjustments, checks them, and
+// returns the id of the highest.
 func (s *Sampler) process(logits []float32, prompt, generated []int32) (best int32, err error) {
 	s.processed = append(s.processed[:0], logits...)
 	if err := s.p.ApplyPenalties(s.processed, prompt, generated); err != nil {
+		return 0, err
+	}
+	if err := s.Adjustments(prompt, generated).Apply(s.processed); err != nil {
 		return 0, err
 	}
 	return check(s.processed)
