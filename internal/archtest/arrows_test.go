@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 	"chat/jinja": {},
 	"tokenizer":  {},
 	"sampler":    {},
+	"grammar":    {},
 
 	// Numbers and the plan.
 	"engine":        {"model", "graph", "graph/vkexec", "sampler", "tokenizer"},
