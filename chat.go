@@ -24,6 +24,8 @@ type ChatOptions struct {
 	Sampling  *sampler.Params // nil: Model.DefaultSampling of each prompt
 	MaxTokens int             // of one answer; 0: until the context is full
 	Stop      []string        // texts that end an answer
+
+	ThinkBudget *int // tokens that the model may think before it must answer; nil: as many as it likes. See [GenerateOptions]
 }
 
 // Delta is a piece of an answer. Of its fields one is set, as a rule.
@@ -134,6 +136,7 @@ func (c *Chat) answer(ctx context.Context, yield func(Delta, error) bool) error 
 	listening := true
 	for tok, err := range c.session.Generate(ctx, ids, GenerateOptions{
 		Sampling: sampling, MaxTokens: c.options.MaxTokens, Stop: c.options.Stop,
+		Reasoning: true, ThinkBudget: c.options.ThinkBudget,
 	}) {
 		if err != nil {
 			return err

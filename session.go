@@ -18,6 +18,13 @@ type GenerateOptions struct {
 	MaxTokens int      // 0: until the context is full
 	Stop      []string // texts that end the answer and are not part of it
 	IgnoreEOS bool     // go on behind an end token
+
+	// Reasoning says that the answer may begin with a <think> block, whose tokens are then counted; the prompt may have opened
+	// it. ThinkBudget is the number of tokens that the block may have, the opening tag not counted; nil: as many as the model
+	// likes. When they are used up the block is closed with [chat.CutThinking], as if the model had written it; with a budget
+	// of 0 it stays empty.
+	Reasoning   bool
+	ThinkBudget *int
 }
 
 func (o GenerateOptions) forEngine() engine.GenerateOptions {
@@ -45,6 +52,7 @@ type Usage struct {
 	PromptTokens     int // of the whole prompt
 	CachedTokens     int // of those, found in the session's cache
 	CompletionTokens int // generated, an end token included
+	ReasoningTokens  int // of those, in the <think> block at the beginning, with its tags
 }
 
 // Timings are wall times in milliseconds, and tokens per second.
@@ -88,7 +96,13 @@ func (m *Model) newSession(ctx context.Context) (*Session, error) {
 // [ErrContextFull], [ErrDeviceLost], [ErrNotFinite].
 func (s *Session) Generate(ctx context.Context, ids []int32, o GenerateOptions) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
-		for t, err := range s.s.Generate(ctx, ids, o.forEngine()) {
+		inner := o.forEngine()
+		var err error
+		if inner.Reasoning, err = s.reasoning(ids, o); err != nil {
+			yield(Token{}, err)
+			return
+		}
+		for t, err := range s.s.Generate(ctx, ids, inner) {
 			if !yield(Token(t), err) {
 				return
 			}
@@ -102,7 +116,7 @@ func (s *Session) Result() Result {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	out := Result{
 		FinishReason: string(r.FinishReason), IDs: r.IDs,
-		Usage:   Usage{PromptTokens: r.PromptTokens, CachedTokens: r.CachedTokens, CompletionTokens: len(r.IDs)},
+		Usage:   Usage{PromptTokens: r.PromptTokens, CachedTokens: r.CachedTokens, CompletionTokens: len(r.IDs), ReasoningTokens: r.ReasoningTokens},
 		Timings: Timings{PrefillMS: ms(r.Prefill), FirstTokenMS: ms(r.FirstToken), DecodeMS: ms(r.Decode)},
 		Counts:  Counts{Dispatches: r.Dispatches, Barriers: r.Barriers, Submits: r.SubmitsPerDecode},
 	}

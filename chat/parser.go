@@ -79,7 +79,7 @@ func (p *Parser) step(end bool) bool {
 	case atStart:
 		return p.start(end)
 	case inReasoning:
-		return p.until(thinkClose, end, p.reasoning, inText)
+		return p.until(ThinkClose, end, p.reasoning, inText)
 	case inText:
 		return p.until(callOpen, end, p.text, inCall)
 	}
@@ -90,10 +90,10 @@ func (p *Parser) step(end bool) bool {
 func (p *Parser) start(end bool) bool {
 	trimmed := strings.TrimLeft(p.held, " \t\r\n")
 	switch {
-	case strings.HasPrefix(trimmed, thinkOpen):
-		p.held, p.state, p.skip = trimmed[len(thinkOpen):], inReasoning, true
+	case strings.HasPrefix(trimmed, ThinkOpen):
+		p.held, p.state, p.skip = trimmed[len(ThinkOpen):], inReasoning, true
 		return true
-	case !end && strings.HasPrefix(thinkOpen, trimmed):
+	case !end && strings.HasPrefix(ThinkOpen, trimmed):
 		return false // nothing yet, or the beginning of the tag
 	}
 	p.state = inText

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/qwenvk/qwenvk/chat/jinja"
@@ -117,28 +116,3 @@ const (
 	minMemory     = 64 << 20
 	memoryPerByte = 32
 )
-
-const (
-	thinkOpen  = "<think>"
-	thinkClose = "</think>"
-)
-
-// OpensThinking reports whether a rendered prompt ends inside an open <think> block, so that the answer begins with
-// reasoning.
-func (t *Template) OpensThinking(prompt string) bool { return opensThinking(prompt) }
-
-func opensThinking(prompt string) bool {
-	return strings.HasSuffix(strings.TrimRight(prompt, " \n"), thinkOpen)
-}
-
-// GenerationThinks reports the mode that a rendered prompt ends in: false behind a closed <think> block, true inside an
-// open one, and where there is none it is up to the model: true for templates that take enable_thinking.
-func (t *Template) GenerationThinks(prompt string) bool {
-	switch {
-	case opensThinking(prompt):
-		return true
-	case strings.HasSuffix(strings.TrimRight(prompt, " \n"), thinkClose):
-		return false
-	}
-	return t.TakesThinking()
-}

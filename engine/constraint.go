@@ -10,7 +10,8 @@ import (
 	"github.com/qwenvk/qwenvk/graph/vkexec"
 )
 
-// Constraint decides which tokens may come next in one answer. It belongs to that answer alone.
+// Constraint decides which tokens may come next in one answer. It belongs to that answer alone. Of an answer that begins
+// with reasoning (GenerateOptions.Reasoning) it sees what follows.
 type Constraint interface {
 	// Mask sets the bits of the ids that may come next: bit id%32 of word id/32. The slice has room for the whole
 	// vocabulary and is cleared before. remaining is how many tokens the answer may still have, an end token not
@@ -29,7 +30,7 @@ type Unbound interface {
 // mask asks the constraint for the tokens that may come next. bound is false where any may.
 func (g *generation) mask() (bound bool, err error) {
 	c := g.o.Constraint
-	if c == nil {
+	if c == nil || g.block.state == blockOpen {
 		return false, nil
 	}
 	remaining := g.limit - len(g.s.result.IDs)
@@ -40,7 +41,11 @@ func (g *generation) mask() (bound bool, err error) {
 		g.allowed = make([]uint32, (g.s.e.exec.Vocab()+31)/32)
 	}
 	clear(g.allowed)
-	return true, c.Mask(g.allowed, remaining)
+	if err := c.Mask(g.allowed, remaining); err != nil {
+		return true, err
+	}
+	g.allowOpening()
+	return true, nil
 }
 
 // onlyEnd returns an end token if the mask allows nothing else: the answer is complete, and the model need not be asked.
@@ -104,7 +109,7 @@ func (g *generation) chooseMasked(ctx context.Context, r *vkexec.Result) (int32,
 
 // accept tells the constraint what was chosen.
 func (g *generation) accept(id int32) error {
-	if g.o.Constraint == nil || !g.o.IgnoreEOS && slices.Contains(g.s.e.options.EOS, id) {
+	if g.o.Constraint == nil || g.inside || !g.o.IgnoreEOS && slices.Contains(g.s.e.options.EOS, id) {
 		return nil
 	}
 	return g.o.Constraint.Accept(id)

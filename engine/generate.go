@@ -20,6 +20,7 @@ type GenerateOptions struct {
 	IgnoreEOS bool     // go on behind an end token
 
 	Constraint Constraint // which tokens may come; nil: all
+	Reasoning  *Reasoning // the block at the beginning in which the model may think; nil: the answer has none
 }
 
 // Token is one generated token and the text that it completes: none while a character, or a text that may become a
@@ -45,6 +46,7 @@ type Result struct {
 	IDs              []int32 // generated ids, an end token included
 	PromptTokens     int
 	CachedTokens     int // of the prompt, found in the cache
+	ReasoningTokens  int // of IDs: those of the Reasoning block, with its tags
 	Prefill          time.Duration
 	FirstToken       time.Duration // from the call to the first token
 	Decode           time.Duration // behind the first token
@@ -65,11 +67,12 @@ func (s *Session) Result() Result { return s.result }
 // The end token is part of Result.IDs but is not yielded.
 func (s *Session) Generate(ctx context.Context, ids []int32, o GenerateOptions) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
-		g := &generation{s: s, o: o, ids: ids, begin: time.Now()}
+		g := &generation{s: s, o: o, ids: ids, begin: time.Now(), block: newBlock(o.Reasoning)}
 		s.result = Result{PromptTokens: len(ids)}
 		s.running = true
 		defer func() { s.running = false }()
 		err := g.run(ctx, yield)
+		s.result.ReasoningTokens = g.block.reasoning()
 		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			s.result.FinishReason, err = FinishInterrupted, nil
 			g.flush(yield)
@@ -92,6 +95,9 @@ type generation struct {
 	done    bool // the consumer stopped listening
 	limit   int  // tokens that the answer may have
 	bound   bool // the mask holds for the step under way
+
+	block  *block
+	inside bool // the last token belongs to the block
 
 	allowed []uint32  // the constraint's mask, one bit per id
 	logits  []float32 // scratch of masked choices
@@ -131,6 +137,13 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 	if g.o.MaxTokens > 0 {
 		g.limit = min(g.limit, g.o.MaxTokens)
 	}
+	begin, over := g.follow(g.forced(), yield)
+	if over {
+		return nil
+	}
+	if len(s.result.IDs) >= g.limit {
+		return g.full(yield)
+	}
 	if g.bound, err = g.mask(); err != nil {
 		return err
 	}
@@ -145,7 +158,7 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 
 	s.begin(len(g.ids))
 	s.result.CachedTokens = s.common(g.ids)
-	r, err := s.prefill(ctx, g.ids, g.tail(), g.history(vkexec.Penalise))
+	r, err := s.prefill(ctx, slices.Concat(g.ids, begin), g.tail(), g.history(vkexec.Penalise))
 	if err != nil {
 		return err
 	}
@@ -157,10 +170,16 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 	s.result.Prefill = time.Since(g.begin)
 	s.result.FirstToken = s.result.Prefill
 
-	decode := time.Now()
+	return g.decode(ctx, id, yield)
+}
+
+// decode goes on from the first token, one step at a time.
+func (g *generation) decode(ctx context.Context, id int32, yield func(Token, error) bool) (err error) {
+	s := g.s
+	begin := time.Now()
 	before := s.e.Stats()
 	defer func() {
-		s.result.Decode = time.Since(decode)
+		s.result.Decode = time.Since(begin)
 		g.account(before)
 	}()
 	fresh := true // the device does not hold this sequence's next id yet
@@ -170,6 +189,10 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 		}
 		if err := g.accept(id); err != nil {
 			return err
+		}
+		forced, over := g.follow(g.forced(), yield)
+		if over {
+			break
 		}
 		if len(s.result.IDs) >= g.limit {
 			return g.full(yield)
@@ -181,10 +204,15 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 			g.emit(end, yield)
 			break
 		}
-		if id, err = g.step(ctx, id, fresh); err != nil {
+		if len(forced) > 0 {
+			id, err = g.feedForced(ctx, append([]int32{id}, forced...))
+		} else {
+			id, err = g.step(ctx, id, fresh)
+		}
+		if err != nil {
 			return err
 		}
-		fresh = g.bound // a greedy choice of the host's is not on the device
+		fresh = g.bound || len(forced) > 0 // the device does not hold a choice of the host's, nor goes on behind several rows
 		s.result.DecodeSteps++
 	}
 	return nil
@@ -277,7 +305,7 @@ func (g *generation) setHistory(ctx context.Context) error {
 	if repetition == 0 {
 		repetition = 1
 	}
-	return g.s.e.exec.SetHistory(ctx, g.s.slot, g.ids, nil, vkexec.Penalties{
+	return g.s.e.exec.SetHistory(ctx, g.s.slot, g.ids, g.s.result.IDs, vkexec.Penalties{
 		Repetition: float32(repetition), Presence: float32(p.PresencePenalty), Frequency: float32(p.FrequencyPenalty),
 	})
 }
@@ -293,7 +321,9 @@ func (g *generation) emit(id int32, yield func(Token, error) bool) bool {
 	}
 	text, stopped := "", false
 	if g.text != nil {
-		text, stopped = g.stop.push(g.text.Push(id))
+		piece := g.text.Push(id)
+		g.inside = g.block.push(piece)
+		text, stopped = g.stop.push(piece)
 	}
 	if !yield(Token{ID: id, Text: text}, nil) {
 		g.done = true

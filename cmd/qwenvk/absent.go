@@ -20,7 +20,6 @@ type absent struct {
 func absentFlags(command string) []cliargs.Flag {
 	var flags []cliargs.Flag
 	for _, a := range []absent{
-		{[]string{"think-budget"}, false, "thinking budgets", []string{"run"}},
 		{[]string{"beams"}, false, "beam search", []string{"run"}},
 		{[]string{"logprobs"}, false, "probabilities of tokens", []string{"run"}},
 		{[]string{"json-schema"}, false, "structured answers", []string{"run"}},

@@ -20,7 +20,6 @@ type turn struct {
 type reply struct {
 	text, reasoning string
 	calls           []chat.ToolCall
-	reasoningTokens int
 	result          qwenvk.Result
 }
 
@@ -50,12 +49,10 @@ func answer(ctx context.Context, s *qwenvk.Session, t turn, emit func(chat.Delta
 		return nil
 	}
 	parser := chat.NewParser(t.thinking)
-	thought := thoughtCounter{open: t.thinking, counting: !t.plain}
 	for token, err := range s.Generate(ctx, t.ids, t.options) {
 		if err != nil {
 			return nil, err
 		}
-		thought.add(token)
 		deltas := []chat.Delta{{Text: token.Text}}
 		if !t.plain {
 			deltas = parser.Push(token.Text)
@@ -69,37 +66,6 @@ func answer(ctx context.Context, s *qwenvk.Session, t turn, emit func(chat.Delta
 			return nil, err
 		}
 	}
-	r.text, r.reasoning, r.reasoningTokens, r.result = text.String(), reasoning.String(), thought.tokens, s.Result()
+	r.text, r.reasoning, r.result = text.String(), reasoning.String(), s.Result()
 	return r, nil
-}
-
-// thoughtCounter counts the tokens of the reasoning, its tags included.
-type thoughtCounter struct {
-	tokens   int
-	counting bool
-	open     bool            // <think> was there
-	begin    strings.Builder // of the answer, until it is known how it begins
-}
-
-const (
-	thinkOpen  = "<think>"
-	thinkClose = "</think>"
-)
-
-func (c *thoughtCounter) add(t qwenvk.Token) {
-	if !c.counting || t.ID < 0 {
-		return
-	}
-	c.tokens++
-	c.begin.WriteString(t.Text)
-	begin := strings.TrimLeft(c.begin.String(), " \t\r\n")
-	switch {
-	case !c.open && strings.HasPrefix(begin, thinkOpen):
-		c.open = true
-	case !c.open && !strings.HasPrefix(thinkOpen, begin):
-		c.tokens, c.counting = 0, false // the answer begins without reasoning
-	}
-	if c.open && strings.Contains(begin, thinkClose) {
-		c.counting = false
-	}
 }

@@ -30,7 +30,7 @@ var errLeave = errors.New("leave")
 // converse talks until the person leaves.
 func (p *program) converse(ctx context.Context, m *loaded, a *ask) (err error) {
 	talk, err := m.NewChat(qwenvk.ChatOptions{
-		System: a.system, Think: a.think, Tools: a.tools, MaxTokens: a.options.MaxTokens, Stop: a.options.Stop,
+		System: a.system, Think: a.think, Tools: a.tools, MaxTokens: a.options.MaxTokens, Stop: a.options.Stop, ThinkBudget: a.options.ThinkBudget,
 	})
 	if err != nil {
 		return err
@@ -153,6 +153,7 @@ func (c *conversation) chooseSampling(ctx context.Context, text string) error {
 	}
 	var g qwenvk.GenerateOptions
 	c.a.sampling.apply(c.m, rendered, &g)
+	c.p.checkThinking(c.m, rendered, &g)
 	g.Sampling.Seed += c.answer
 	c.answer++
 	o.Sampling, o.MaxTokens = &g.Sampling, c.a.options.MaxTokens

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/mattn/go-isatty"
 	"github.com/urfave/cli/v2"
@@ -25,6 +26,8 @@ type program struct {
 	interrupts *interrupts
 	exits      *exits
 	openLines  func() lineReader // takes the terminal over for a conversation
+
+	greedyThinking sync.Once // the warning of checkThinking
 }
 
 // terminals says which streams a person sits at.

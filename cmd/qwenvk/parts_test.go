@@ -189,31 +189,6 @@ func TestPrinterEndsLines(t *testing.T) {
 	}
 }
 
-func TestThoughtCounter(t *testing.T) {
-	for _, test := range []struct {
-		pieces []string
-		open   bool
-		want   int
-	}{
-		{[]string{"a", "b"}, false, 0},
-		{[]string{"<think>", "\n", "a", "</think>", "b", "c"}, false, 4},
-		{[]string{"\n", "<thi", "nk>", "a", "</th", "ink>", "b"}, false, 6},
-		{[]string{"a", "</think>", "b"}, true, 2},
-		{[]string{"a", "b"}, true, 2},
-		{[]string{"<b>", "</think>"}, false, 0},
-		{[]string{""}, false, 1}, // a piece of a character: how the answer begins is not known yet
-	} {
-		c := thoughtCounter{counting: true, open: test.open}
-		for _, piece := range test.pieces {
-			c.add(qwenvk.Token{Text: piece})
-		}
-		c.add(qwenvk.Token{ID: -1, Text: "held back"})
-		if c.tokens != test.want {
-			t.Errorf("%q: %d tokens, want %d", test.pieces, c.tokens, test.want)
-		}
-	}
-}
-
 func TestParseIDs(t *testing.T) {
 	for _, test := range []struct {
 		text string

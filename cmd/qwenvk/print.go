@@ -157,7 +157,7 @@ func writeAnswerJSON(w io.Writer, m *loaded, r *reply, t turn) error {
 		Text: r.text, Reasoning: r.reasoning, ToolCalls: []toolCall{}, IDs: orEmpty(r.result.IDs), FinishReason: r.finishReason(),
 		Usage: usageDocument{
 			PromptTokens: r.result.Usage.PromptTokens, CachedTokens: r.result.Usage.CachedTokens,
-			CompletionTokens: r.result.Usage.CompletionTokens, ReasoningTokens: r.reasoningTokens,
+			CompletionTokens: r.result.Usage.CompletionTokens, ReasoningTokens: r.result.Usage.ReasoningTokens,
 		},
 		Timings: timingDocument{
 			LoadMS: float64(m.LoadTime().Microseconds()) / 1000, PrefillMS: times.PrefillMS, FirstTokenMS: times.FirstTokenMS,

@@ -28,6 +28,7 @@ func (p *program) runCommand() *cli.Command {
 			text(promptFlags, "ids", "token `ids` to continue, separated by commas; no template"),
 			text(promptFlags, "system", "system `message`"),
 			text(promptFlags, "think", "whether the model shall think: `auto/on/off`; auto leaves it to the template"),
+			number(promptFlags, "think-budget", "`tokens` that the model may think before it must answer; 0: none (default: as many as it likes)"),
 			text(promptFlags, "tools", "`file` with a JSON array of tools that the model may call"),
 			text(promptFlags, "template", "`file` with a Jinja template to use instead of the model's own"),
 			onOff(promptFlags, "raw", "no template: the prompt is continued as it is, special tokens in it are special"),
@@ -85,6 +86,9 @@ func (p *program) readAsk(c *cli.Context) (*ask, error) {
 		return nil, err
 	}
 	if a.think, err = thinkFlag(c); err != nil {
+		return nil, err
+	}
+	if a.options.ThinkBudget, err = budgetFlag(c); err != nil {
 		return nil, err
 	}
 	if c.Args().Present() {
@@ -174,6 +178,8 @@ func (a *ask) check() error {
 	switch {
 	case a.raw && a.messages != nil:
 		return usageError("--raw uses no template, and --messages needs one; leave one out")
+	case untemplated && a.options.ThinkBudget != nil:
+		return usageError("--think-budget ends the reasoning of a chat's answer; --raw and --ids have none")
 	case untemplated && (a.system != "" || a.tools != nil || a.think != chat.ThinkAuto || a.template != ""):
 		return usageError("--system, --tools, --think and --template shape what a template writes; --raw and --ids use none")
 	case untemplated && a.interactive:
@@ -215,9 +221,10 @@ func (p *program) turn(ctx context.Context, m *loaded, a *ask) (t turn, err erro
 		if rendered, err = p.render(ctx, m, a); err != nil {
 			return t, err
 		}
-		t.plain, t.thinking = false, m.ChatTemplate().OpensThinking(rendered)
+		t.plain, t.thinking, t.options.Reasoning = false, m.ChatTemplate().OpensThinking(rendered), true
 	}
 	a.sampling.apply(m, rendered, &t.options)
+	p.checkThinking(m, rendered, &t.options)
 	t.ids, err = m.Tokenizer().Encode(rendered, tokenizer.EncodeOptions{})
 	return t, err
 }
