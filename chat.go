@@ -30,9 +30,10 @@ type ChatOptions struct {
 
 // Delta is a piece of an answer. Of its fields one is set, as a rule.
 type Delta struct {
-	Text      string
-	Reasoning string
-	ToolCall  *chat.ToolCall
+	Text       string
+	Reasoning  string
+	ToolCall   *chat.ToolCall // a call that the model makes; its ID is the only one of that name in the conversation
+	ToolResult *ToolResult    // of Run: what became of a call
 }
 
 // Chat is a conversation: a session that speaks in messages. What the messages before an answer have in common with
@@ -42,6 +43,7 @@ type Chat struct {
 	session  *Session
 	options  ChatOptions
 	messages []chat.Message
+	total    *Result // of the answers of a Run
 }
 
 // NewChat claims one of the model's sessions. Errors: [ErrNoSlot], [ErrNoTemplate].
@@ -75,8 +77,13 @@ func (c *Chat) Options() ChatOptions { return c.options }
 // SetOptions changes the options from the next answer on. A changed System message takes effect with Reset.
 func (c *Chat) SetOptions(o ChatOptions) { c.options = o }
 
-// Result describes the last answer.
-func (c *Chat) Result() Result { return c.session.Result() }
+// Result describes the last answer; after Run all its answers together.
+func (c *Chat) Result() Result {
+	if c.total != nil {
+		return *c.total
+	}
+	return c.session.Result()
+}
 
 // Profile returns the device time by operation since the last call; it needs Options.Profile.
 func (c *Chat) Profile() []OpTime { return c.session.Profile() }
@@ -94,24 +101,31 @@ func (c *Chat) Send(ctx context.Context, text string) iter.Seq2[Delta, error] {
 func (c *Chat) Continue(ctx context.Context, messages ...chat.Message) iter.Seq2[Delta, error] {
 	return func(yield func(Delta, error) bool) {
 		before := len(c.messages)
-		c.messages = append(c.messages, messages...)
-		if err := c.answer(ctx, yield); err != nil {
+		c.messages, c.total = append(c.messages, messages...), nil
+		if _, err := c.answer(ctx, c.options.Tools, yield); err != nil {
 			c.messages = c.messages[:before]
 			yield(Delta{}, err)
 		}
 	}
 }
 
-func (c *Chat) answer(ctx context.Context, yield func(Delta, error) bool) error {
+// answered is what the caller of answer wants to know besides the message.
+type answered struct {
+	broken []string // calls that were none, each a sentence that says why
+	left   bool     // yield wants no more
+}
+
+// answer makes the next turn and adds it to the messages.
+func (c *Chat) answer(ctx context.Context, tools chat.Tools, yield func(Delta, error) bool) (a answered, err error) {
 	rendered, err := c.model.Render(ctx, chat.RenderOptions{
-		Messages: c.messages, Tools: c.options.Tools, Think: c.options.Think, AddGenerationPrompt: true,
+		Messages: c.messages, Tools: tools, Think: c.options.Think, AddGenerationPrompt: true,
 	})
 	if err != nil {
-		return err
+		return a, err
 	}
 	ids, err := c.model.tok.Encode(rendered, tokenizer.EncodeOptions{})
 	if err != nil {
-		return err
+		return a, err
 	}
 	sampling := c.model.DefaultSampling(rendered)
 	if c.options.Sampling != nil {
@@ -120,12 +134,19 @@ func (c *Chat) answer(ctx context.Context, yield func(Delta, error) bool) error 
 	reply := chat.Message{Role: "assistant"}
 	var text, reasoning strings.Builder
 	parser := chat.NewParser(c.model.template.OpensThinking(rendered))
+	parser.SetTools(tools)
+	calls := c.countCalls()
 	pass := func(deltas []chat.Delta) bool {
 		for _, d := range deltas {
 			text.WriteString(d.Text)
 			reasoning.WriteString(d.Reasoning)
 			if d.ToolCall != nil {
+				calls++
+				d.ToolCall.ID = fmt.Sprintf("call_%d", calls)
 				reply.ToolCalls = append(reply.ToolCalls, *d.ToolCall)
+			}
+			if d.Broken != "" {
+				a.broken = append(a.broken, d.Broken)
 			}
 			if !yield(Delta{Text: d.Text, Reasoning: d.Reasoning, ToolCall: d.ToolCall}, nil) {
 				return false
@@ -133,24 +154,31 @@ func (c *Chat) answer(ctx context.Context, yield func(Delta, error) bool) error 
 		}
 		return true
 	}
-	listening := true
 	for tok, err := range c.session.Generate(ctx, ids, GenerateOptions{
 		Sampling: sampling, MaxTokens: c.options.MaxTokens, Stop: c.options.Stop,
 		Reasoning: true, ThinkBudget: c.options.ThinkBudget,
 	}) {
 		if err != nil {
-			return err
+			return a, err
 		}
-		if listening = pass(parser.Push(tok.Text)); !listening {
+		if a.left = !pass(parser.Push(tok.Text)); a.left {
 			break
 		}
 	}
-	if listening {
-		pass(parser.Flush())
+	if !a.left {
+		a.left = !pass(parser.Flush())
 	}
 	reply.Content, reply.ReasoningContent = strings.TrimSpace(text.String()), strings.TrimSpace(reasoning.String())
 	c.messages = append(c.messages, reply)
-	return nil
+	return a, nil
+}
+
+// countCalls counts the calls in the conversation, so that each gets an ID of its own.
+func (c *Chat) countCalls() (n int) {
+	for _, m := range c.messages {
+		n += len(m.ToolCalls)
+	}
+	return n
 }
 
 // Render renders messages with the model's chat template. Templates are given the texts of the model's special tokens

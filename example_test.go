@@ -2,6 +2,7 @@ package qwenvk_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -124,6 +125,47 @@ func ExampleModel_NewChat() {
 	// BF16 is a 16-bit float with the exponent range of a 32-bit float.
 	// ball bird fox
 	// tokens not computed again: true
+}
+
+// Run lets the model call functions of the program while it answers.
+func ExampleChat_Run() {
+	ctx := context.Background()
+	rt, model, err := loadDemo(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer rt.Close()
+	defer model.Close()
+	c, err := model.NewChat(qwenvk.ChatOptions{Think: chat.ThinkOff, Sampling: &sampler.Params{}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	tools := qwenvk.ToolOptions{
+		Tools: []chat.Tool{{
+			Name: "get_weather", Description: "Get the weather of a city",
+			Parameters: []byte(`{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}`),
+			Call: func(ctx context.Context, arguments json.RawMessage) (string, error) {
+				return `{"weather": "foggy", "temperature": 1}`, nil
+			},
+		}},
+		Approve: func(ctx context.Context, call chat.ToolCall) (bool, error) {
+			fmt.Printf("%s%s may be called\n", call.Name, call.Arguments)
+			return true, nil
+		},
+	}
+	for delta, err := range c.Run(ctx, "What is the weather in Oslo?", tools) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Print(delta.Text)
+	}
+	// Output:
+	// get_weather{"city": "Oslo"} may be called
+	// It is foggy in Oslo, 1 degrees.
 }
 
 // Generate works on token ids, below templates and messages. Leaving the loop ends the answer.

@@ -1,16 +1,16 @@
 package chat
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 )
 
-// Delta is a piece of an answer. At most one field is set.
+// Delta is a piece of an answer. At most one of Text, Reasoning and ToolCall is set.
 type Delta struct {
 	Text      string
 	Reasoning string
 	ToolCall  *ToolCall
+	Broken    string // why Text, which was meant as a tool call, is none; a sentence for the model
 }
 
 const (
@@ -30,6 +30,9 @@ type Parser struct {
 	gap   string // whitespace before a <tool_call>, which goes with it
 	calls int
 	out   []Delta
+
+	tools Tools
+	scan  callScan // of held, in a call
 }
 
 type parserState uint8
@@ -48,6 +51,9 @@ func NewParser(thinking bool) *Parser {
 	}
 	return &Parser{}
 }
+
+// SetTools tells which tools were offered. Qwen3-Coder writes arguments bare, and only the schema knows their types.
+func (p *Parser) SetTools(tools Tools) { p.tools = tools }
 
 // Push takes the next piece and returns what is certain now.
 func (p *Parser) Push(piece string) []Delta {
@@ -143,38 +149,92 @@ func (p *Parser) reasoning(s string) {
 	}
 }
 
-// call waits for the end of a tool call. A model that stops right behind the call often leaves the closing tag out.
+// call waits for the end of a tool call. A model that stops right behind the call often leaves the closing tag out, or
+// begins the next call without it.
 func (p *Parser) call(end bool) bool {
-	body, rest, closed := strings.Cut(p.held, callClose)
-	if !closed && !end {
+	at, tag := p.callEnd(end)
+	if at < 0 {
 		return false
 	}
-	call, ok := parseCall(body)
+	body, rest := p.held[:at], p.held[at+len(tag):]
+	closed := tag == callClose
+	call, err := parseCall(body, p.tools)
 	switch {
-	case ok:
+	case err == nil:
 		p.calls++
 		call.ID = fmt.Sprintf("call_%d", p.calls)
 		p.out = append(p.out, Delta{ToolCall: call})
 	case closed:
-		p.text(p.gap + callOpen + body + callClose)
+		p.out = append(p.out, Delta{Text: p.gap + callOpen + body + callClose, Broken: err.Error()})
 	default:
-		p.text(p.gap + callOpen + body)
+		p.out = append(p.out, Delta{Text: p.gap + callOpen + body, Broken: err.Error()})
 	}
-	p.held, p.state, p.skip = rest, inText, ok && closed
+	p.held, p.scan = rest, callScan{}
+	if tag == callOpen {
+		p.gap = ""
+		return true // in the next call
+	}
+	p.state, p.skip = inText, err == nil && closed
 	return rest != ""
 }
 
-// parseCall reads {"name": …, "arguments": {…}}.
-func parseCall(body string) (*ToolCall, bool) {
-	var call struct {
-		Name      string          `json:"name"`
-		Arguments json.RawMessage `json:"arguments"`
+// callEnd finds where the call that p.held begins with ends, and the tag there: none at the end of the answer. A tag
+// inside a JSON string is part of the string, unless the string never ends. -1: not known yet. Each byte is looked at
+// once, however the answer is cut.
+func (p *Parser) callEnd(end bool) (at int, tag string) {
+	s := &p.scan
+	for s.at < len(p.held) {
+		rest := p.held[s.at:]
+		switch c := rest[0]; {
+		case !s.begun:
+			s.begun = !strings.ContainsRune(" \t\r\n", rune(c))
+			s.json = c == '{'
+		case s.open && c == '\\':
+			if len(rest) == 1 && !end {
+				return -1, ""
+			}
+			s.at++
+		case s.json && c == '"':
+			s.open = !s.open
+		}
+		if tag := tagAt(rest); tag != "" && !s.open {
+			return s.at, tag
+		} else if tag == callClose && s.first == 0 {
+			s.first = s.at
+		} else if tag == "" && !end && tagBegins(rest) {
+			return -1, ""
+		}
+		s.at++
 	}
-	if err := json.Unmarshal([]byte(body), &call); err != nil || call.Name == "" {
-		return nil, false
+	switch {
+	case !end:
+		return -1, ""
+	case s.first > 0: // the string never ended: the tag was one
+		return s.first, callClose
 	}
-	if call.Arguments == nil || string(call.Arguments) == "null" {
-		call.Arguments = json.RawMessage("{}")
+	return len(p.held), ""
+}
+
+// callScan is how far a call was looked through.
+type callScan struct {
+	at    int
+	begun bool // something but white space was there
+	json  bool // it began with a brace, so that quotes mean strings
+	open  bool // inside a string
+	first int  // the first closing tag inside a string; 0: none
+}
+
+// tagAt returns the tag that a text begins with.
+func tagAt(s string) string {
+	for _, tag := range []string{callClose, callOpen} {
+		if strings.HasPrefix(s, tag) {
+			return tag
+		}
 	}
-	return &ToolCall{Name: call.Name, Arguments: call.Arguments}, true
+	return ""
+}
+
+// tagBegins reports whether a text may be the beginning of a tag.
+func tagBegins(s string) bool {
+	return strings.HasPrefix(callClose, s) || strings.HasPrefix(callOpen, s)
 }

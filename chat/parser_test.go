@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/qwenvk/qwenvk/chat"
 	"github.com/qwenvk/qwenvk/internal/testkit"
@@ -66,6 +67,12 @@ func TestParser(t *testing.T) {
 			parsed{text: "Done.", reasoning: "x", calls: "call_1 f{};"},
 		},
 		{"call without end", "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": 1}}", false, parsed{calls: `call_1 f{"x": 1};`}},
+		{"a tag inside a string", "<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": \"a\\\"</tool_call><tool_call>\"}}</tool_call>b", false, parsed{text: "b", calls: "call_1 f{\"x\": \"a\\\"</tool_call><tool_call>\"};"}},
+		{
+			"a string without end, then a call", "<tool_call>{\"name\": \"f</tool_call>\n<tool_call>{\"name\": \"g\"}</tool_call>", false,
+			parsed{text: "<tool_call>{\"name\": \"f</tool_call>", calls: "call_1 g{};"},
+		},
+		{"the next call ends the one before", "<tool_call>{\"name\": \"f\"}\n<tool_call>{\"name\": \"g\"}</tool_call>", false, parsed{calls: "call_1 f{};call_2 g{};"}},
 		{"broken call is text", "a <tool_call>{\"name\": </tool_call> b", false, parsed{text: "a <tool_call>{\"name\": </tool_call> b"}},
 		{"call without a name is text", "<tool_call>{}</tool_call>", false, parsed{text: "<tool_call>{}</tool_call>"}},
 		{"unfinished call is text", "<tool_call>{\"na", false, parsed{text: "<tool_call>{\"na"}},
@@ -177,4 +184,99 @@ func removed(s, tags string) string {
 		}
 	}
 	return s
+}
+
+// What models write for JSON, and what is made of it.
+func TestRepairedCalls(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{`{"name": "f", "arguments": {"a": 1,},}`, `f{"a": 1}`},
+		{`{'name': 'f', 'arguments': {'a': 'it\'s "so"', "b": [1, 2,]}}`, `f{"a": "it's \"so\"", "b": [1, 2]}`},
+		{`{"name": "f", "arguments": {"a": True, "b": None, "c": [False]}}`, `f{"a": true, "b": null, "c": [false]}`},
+		{`{"name": "f", "arguments": {"a": 2.50}`, `f{"a": 2.50}`},
+		{`{"name": "f", "arguments": {"a": [1, {"b": -1e5`, `f{"a": [1, {"b": -1e5}]}`},
+		{`{"name": "f", "arguments": {"a": 1}}}`, `f{"a": 1}`},
+		{`{name: "f", arguments: {a_1: 1}}`, `f{"a_1": 1}`},
+		{"```json\n{\"name\": \"f\"}\n```", `f{}`},
+		{"{\"name\": \"f\", \"arguments\": {\"code\": \"a\n\tb\x01\"}}", "f{\"code\": \"a\\n\\tb\\u0001\"}"},
+		{`{"name": "f", "arguments": "{\"a\": 1}"}`, `f{"a": 1}`},
+		{`{"name": "f", "arguments": "{'a': 1}"}`, `f{"a": 1}`},
+		{`{"name": "f", "arguments": ""}`, `f{}`},
+		{`{"name": "f", "arguments": null}`, `f{}`},
+		{`{"name": "f", "parameters": {"a": 1}}`, `f{"a": 1}`},
+		{`{"type": "function", "function": {"name": "f", "arguments": {"a": 1}}}`, `f{"a": 1}`},
+		{`{"name": "天气", "arguments": {"城市": "北京",}}`, `天气{"城市": "北京"}`},
+		{"<function=f>\n<parameter=s>\n12\n</parameter>\n<parameter=n>\n12\n</parameter>\n</function>", `f{"s": "12", "n": 12}`},
+		{"<function=f>\n<parameter=s>\na\n\n<b> & \"c\"\n</parameter>\n<parameter=l>\n[1, True]\n</parameter></function>", `f{"s": "a\n\n<b> & \"c\"", "l": [1, true]}`},
+		{"<function=f>\n<parameter=s>\nx\n<parameter=n>\n1.5\n</function>", `f{"s": "x", "n": 1.5}`},
+		{"<function=other>\n<parameter=x>\n{\"a\": 1}\n</parameter>\n<parameter=y>\nplain\n</parameter>\n</function>", `other{"x": {"a": 1}, "y": "plain"}`},
+		{"<function=f>\n</function>", `f{}`},
+	} {
+		for _, size := range []int{len(c.in), 1, 3} {
+			p := chat.NewParser(false)
+			p.SetTools(chat.Tools{json.RawMessage(`{"type": "function", "function": {"name": "f", "parameters": {"type": "object",
+				"properties": {"s": {"type": "string"}, "n": {"type": ["number", "null"]}, "l": {"type": "array"}}}}}`)})
+			var deltas []chat.Delta
+			for rest := "<tool_call>\n" + c.in + "\n</tool_call>"; rest != ""; {
+				n := min(size, len(rest))
+				deltas = append(deltas, p.Push(rest[:n])...)
+				rest = rest[n:]
+			}
+			deltas = append(deltas, p.Flush()...)
+			if len(deltas) != 1 || deltas[0].ToolCall == nil {
+				t.Errorf("%s in pieces of %d: got %+v", c.in, size, deltas)
+				continue
+			}
+			call := deltas[0].ToolCall
+			if got := call.Name + string(call.Arguments); got != c.want || !json.Valid(call.Arguments) {
+				t.Errorf("%s: got %s, want %s", c.in, got, c.want)
+			}
+		}
+	}
+}
+
+// What can be meant in more than one way is told, and comes out as text.
+func TestBrokenCalls(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{`{"name": "f", "arguments": {"a": }}`, "the tool call is not valid JSON: '}' at byte"},
+		{`{"name": "f", "arguments": {"a": "x}}`, "has no end"},
+		{`{"name": "f", "arguments": {"a": 01}}`, `"01" at byte`},
+		{`{"name": "f", "arguments": {"a": NaN}}`, `"NaN" at byte`},
+		{`{"name": "f" "arguments": {}}`, "stands where a comma"},
+		{`{"name" "f"}`, "no colon"},
+		{`{"name": "f"} and more`, "text behind it"},
+		{`{"name": "f", "arguments": [1]}`, "an object, not [1]"},
+		{`{"name": "f", "arguments": "hello"}`, "a string that holds no JSON"},
+		{`{"name": 5}`, "is a string"},
+		{`{"arguments": {}}`, `has no "name"`},
+		{`[]`, "a tool call is an object"},
+		{``, "ends where a value should stand"},
+		{`{"name": "a\q"}`, "no escape"},
+		{"{\"name\": \"f\", \"arguments\": " + strings.Repeat("[", 300), "nested more than 200 levels"},
+		{"<function=>", "no function name"},
+		{"<function=f>text", "outside its parameters"},
+		{"<function=f><parameter=>1</parameter></function>", "no name"},
+	} {
+		whole := "<tool_call>" + c.in + "</tool_call>"
+		p := chat.NewParser(false)
+		deltas := append(p.Push(whole), p.Flush()...)
+		if len(deltas) != 1 || deltas[0].Text != whole || !strings.Contains(strings.ReplaceAll(deltas[0].Broken, `"}"`, "'}'"), c.want) {
+			t.Errorf("%s: got %+v, want %s", c.in, deltas, c.want)
+		}
+	}
+}
+
+// A model that repeats itself inside a string does not make the parser look at everything again and again.
+func TestParserRunaway(t *testing.T) {
+	p := chat.NewParser(false)
+	p.Push(`<tool_call>{"name": "f", "arguments": {"x": "`)
+	began := time.Now()
+	for range 10_000 {
+		p.Push("</tool_call>")
+	}
+	if deltas := p.Flush(); len(deltas) == 0 || deltas[0].Broken == "" {
+		t.Error("no broken call")
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("took %v", took)
+	}
 }

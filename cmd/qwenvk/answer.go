@@ -14,6 +14,7 @@ type turn struct {
 	options  qwenvk.GenerateOptions
 	plain    bool // no parsing: the prompt came from no template
 	thinking bool // the prompt ends inside <think>
+	tools    chat.Tools
 }
 
 // reply is an answer that is finished or was interrupted.
@@ -49,6 +50,7 @@ func answer(ctx context.Context, s *qwenvk.Session, t turn, emit func(chat.Delta
 		return nil
 	}
 	parser := chat.NewParser(t.thinking)
+	parser.SetTools(t.tools)
 	for token, err := range s.Generate(ctx, t.ids, t.options) {
 		if err != nil {
 			return nil, err

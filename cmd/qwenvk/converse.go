@@ -118,7 +118,7 @@ func (c *conversation) reply(parent context.Context, text string) (err error) {
 	out := c.p.newPrinter()
 	for d, err := range c.chat.Send(ctx, text) {
 		if err == nil {
-			err = out.delta(chat.Delta(d))
+			err = out.delta(chat.Delta{Text: d.Text, Reasoning: d.Reasoning, ToolCall: d.ToolCall})
 		}
 		if err != nil {
 			return errors.Join(err, out.end())

@@ -222,6 +222,7 @@ func (p *program) turn(ctx context.Context, m *loaded, a *ask) (t turn, err erro
 			return t, err
 		}
 		t.plain, t.thinking, t.options.Reasoning = false, m.ChatTemplate().OpensThinking(rendered), true
+		t.tools = a.tools
 	}
 	a.sampling.apply(m, rendered, &t.options)
 	p.checkThinking(m, rendered, &t.options)

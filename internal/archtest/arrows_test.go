@@ -8,20 +8,22 @@ const module = "github.com/qwenvk/qwenvk"
 // token id.
 var arrows = map[string][]string{
 	// What people start or import.
-	"cmd/qwenvk":     {".", "cmd/qwenvk/...", "bench", "doctor", "convert", "chat", "tokenizer", "loader", "sampler", "demo", "internal/cliargs", "internal/hub"},
+	"cmd/qwenvk":     {".", "cmd/qwenvk/...", "bench", "doctor", "convert", "chat", "chat/mcp", "chat/toolcheck", "tokenizer", "loader", "sampler", "demo", "internal/cliargs", "internal/hub"},
 	"cmd/qwenvk/...": {".", "chat", "tokenizer", "loader"},
 	// The root puts the layers together, so it sees them all; but it renders and executes nothing itself.
-	".":       {"engine", "chat", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk"},
+	".":       {"engine", "chat", "chat/toolcheck", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk"},
 	"bench":   {".", "chat", "sampler", "tokenizer"},
 	"convert": {"loader", "loader/gguf", "quant", "tokenizer"},
 	"demo":    {},
 
 	// Text.
-	"chat":       {"chat/jinja"},
-	"chat/jinja": {},
-	"tokenizer":  {},
-	"sampler":    {},
-	"grammar":    {},
+	"chat":           {"chat/jinja"},
+	"chat/jinja":     {},
+	"chat/toolcheck": {"chat"},
+	"chat/mcp":       {"chat"},
+	"tokenizer":      {},
+	"sampler":        {},
+	"grammar":        {},
 
 	// Numbers and the plan.
 	"engine":        {"model", "graph", "graph/vkexec", "sampler", "tokenizer"},
@@ -48,6 +50,7 @@ var arrows = map[string][]string{
 	"internal/archtest": {},
 	"internal/cliargs":  {},
 	"internal/hub":      {},
+	"internal/mcptest":  {},
 	"internal/cmd/...":  {},
 }
 
@@ -63,7 +66,11 @@ var modules = map[string][]string{
 	"github.com/peterh/liner":      {"cmd/qwenvk", "cmd/qwenvk/..."},
 	"github.com/mattn/go-isatty":   {"cmd/qwenvk", "cmd/qwenvk/..."},
 	"github.com/dlclark/regexp2":   {"tokenizer"},
-	"github.com/edsrzf/mmap-go":    {"loader", "loader/..."},
+
+	"github.com/google/jsonschema-go":        {"chat/toolcheck"},
+	"github.com/modelcontextprotocol/go-sdk": {"chat/mcp", "internal/mcptest"},
+
+	"github.com/edsrzf/mmap-go": {"loader", "loader/..."},
 }
 
 // cgo lists the packages that may contain C: everything else builds and is tested without a C compiler.
