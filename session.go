@@ -18,6 +18,7 @@ type GenerateOptions struct {
 	MaxTokens int      // 0: until the context is full
 	Stop      []string // texts that end the answer and are not part of it
 	IgnoreEOS bool     // go on behind an end token
+	LogProbs  int      // with each token, log-probabilities: its own and those of so many most probable ones; 0: none
 
 	// Reasoning says that the answer may begin with a <think> block, whose tokens are then counted; the prompt may have opened
 	// it. ThinkBudget is the number of tokens that the block may have, the opening tag not counted; nil: as many as the model
@@ -28,7 +29,9 @@ type GenerateOptions struct {
 }
 
 func (o GenerateOptions) forEngine() engine.GenerateOptions {
-	return engine.GenerateOptions{Sampling: o.Sampling, MaxTokens: o.MaxTokens, Stop: o.Stop, IgnoreEOS: o.IgnoreEOS}
+	return engine.GenerateOptions{
+		Sampling: o.Sampling, MaxTokens: o.MaxTokens, Stop: o.Stop, IgnoreEOS: o.IgnoreEOS, LogProbs: o.LogProbs,
+	}
 }
 
 // Token is one generated token and the text that it completes. The end token is not yielded; text that was held back
@@ -36,7 +39,16 @@ func (o GenerateOptions) forEngine() engine.GenerateOptions {
 type Token struct {
 	ID   int32
 	Text string
+
+	// LogProb is the logarithm of the probability that the model gave the token, and Top are the most probable tokens,
+	// best first, with GenerateOptions.LogProbs: the log-softmax of the model's logits, before penalties, temperature and
+	// all else that shapes the choice. 0 and none for a token that was not drawn.
+	LogProb float64
+	Top     []TopToken
 }
+
+// TopToken is a token that might have come, with its log-probability.
+type TopToken = engine.TopToken
 
 // Result describes a finished answer.
 type Result struct {

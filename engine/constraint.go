@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"math/bits"
@@ -53,10 +52,7 @@ func (g *generation) onlyEnd() (id int32, ok bool) {
 	if g.o.IgnoreEOS {
 		return 0, false
 	}
-	n := 0
-	for _, word := range g.allowed {
-		n += bits.OnesCount32(word)
-	}
+	n := g.count()
 	id = -1
 	for _, end := range g.s.e.options.EOS {
 		if isAllowed(g.allowed, end) {
@@ -67,6 +63,14 @@ func (g *generation) onlyEnd() (id int32, ok bool) {
 		}
 	}
 	return id, n == 0 && id >= 0
+}
+
+// count is the number of ids that the mask allows.
+func (g *generation) count() (n int) {
+	for _, word := range g.allowed {
+		n += bits.OnesCount32(word)
+	}
+	return n
 }
 
 // complete reports whether the answer may end here, as far as the constraint is concerned.
@@ -82,29 +86,23 @@ func isAllowed(mask []uint32, id int32) bool {
 	return id >= 0 && int(id)/32 < len(mask) && mask[id/32]>>(id%32)&1 == 1
 }
 
-// chooseMasked draws among the tokens of the mask, from all logits.
-func (g *generation) chooseMasked(ctx context.Context, r *vkexec.Result) (int32, error) {
-	if g.logits == nil {
-		g.logits = make([]float32, g.s.e.exec.Vocab())
-	}
-	if err := g.s.e.exec.Logits(context.WithoutCancel(ctx), r, 0, g.logits); err != nil {
-		return 0, err
-	}
+// applyMask leaves the allowed ids' logits alone and takes the others out of the choice.
+func (g *generation) applyMask(logits []float32) error {
 	left := 0
-	for id, l := range g.logits {
+	for id, l := range logits {
 		switch {
 		case l != l:
-			return 0, vkexec.ErrNotFinite
+			return vkexec.ErrNotFinite
 		case isAllowed(g.allowed, int32(id)):
 			left++
 		default:
-			g.logits[id] = float32(math.Inf(-1))
+			logits[id] = float32(math.Inf(-1))
 		}
 	}
 	if left == 0 {
-		return 0, fmt.Errorf("BUG: engine: the constraint allows no token after %d of the answer", len(g.s.result.IDs))
+		return fmt.Errorf("BUG: engine: the constraint allows no token after %d of the answer", len(g.s.result.IDs))
 	}
-	return g.sampler.SampleProcessed(g.logits)
+	return nil
 }
 
 // accept tells the constraint what was chosen.

@@ -20,6 +20,7 @@ type GenerateOptions struct {
 	IgnoreEOS bool     // go on behind an end token
 
 	Constraint Constraint // which tokens may come; nil: all
+	LogProbs   int        // tokens to tell the log-probability of with each chosen one, the most probable; 0: none
 	Reasoning  *Reasoning // the block at the beginning in which the model may think; nil: the answer has none
 }
 
@@ -28,6 +29,9 @@ type GenerateOptions struct {
 type Token struct {
 	ID   int32
 	Text string
+
+	LogProb float64    // with GenerateOptions.LogProbs; 0 for a token that was not drawn
+	Top     []TopToken // the most probable tokens, best first
 }
 
 // FinishReason says why an answer ended.
@@ -100,24 +104,8 @@ type generation struct {
 	inside bool // the last token belongs to the block
 
 	allowed []uint32  // the constraint's mask, one bit per id
-	logits  []float32 // scratch of masked choices
-}
-
-// history is h where penalties are asked for.
-func (g *generation) history(h vkexec.History) vkexec.History {
-	if g.o.Sampling.Penalized() {
-		return h
-	}
-	return vkexec.NoHistory
-}
-
-// tail is how a step ends: the device chooses greedily, the host draws from candidates. Under a constraint the host
-// chooses among all logits, which only a step with candidates leaves behind it with the penalties applied.
-func (g *generation) tail() vkexec.Tail {
-	if g.o.Sampling.Greedy() && !g.bound {
-		return vkexec.TailGreedy
-	}
-	return vkexec.TailTopK
+	logits  []float32 // scratch of choices among all logits
+	noted   Token     // LogProb and Top of the id chosen last
 }
 
 func (g *generation) run(ctx context.Context, yield func(Token, error) bool) error {
@@ -150,7 +138,10 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 	if err := s.reserve(min(s.e.options.Context, len(g.ids)+g.limit)); err != nil {
 		return err
 	}
-	if g.o.Sampling.Penalized() {
+	if err := g.checkBias(); err != nil {
+		return err
+	}
+	if g.penalises() {
 		if err := g.setHistory(ctx); err != nil {
 			return err
 		}
@@ -274,29 +265,6 @@ func (g *generation) step(ctx context.Context, id int32, fresh bool) (int32, err
 	return g.choose(ctx, r)
 }
 
-// choose takes the device's arg max, or draws from its candidates; where these do not decide, from all logits.
-func (g *generation) choose(ctx context.Context, r *vkexec.Result) (int32, error) {
-	if g.bound {
-		return g.chooseMasked(ctx, r)
-	}
-	if len(r.IDs) > 0 {
-		return r.IDs[0], nil
-	}
-	c := r.Candidates[0]
-	vocab := g.s.e.exec.Vocab()
-	id, ok := g.sampler.FromCandidates(sampler.Candidates{
-		IDs: c.IDs, Logits: c.Logits, Max: float64(c.Max), LogSumExp: float64(c.LogSumExp), Vocab: vocab,
-	})
-	if ok {
-		return id, nil
-	}
-	logits := make([]float32, vocab)
-	if err := g.s.e.exec.Logits(context.WithoutCancel(ctx), r, 0, logits); err != nil {
-		return 0, err
-	}
-	return g.sampler.SampleProcessed(logits)
-}
-
 func (g *generation) setHistory(ctx context.Context) error {
 	p := g.o.Sampling
 	g.s.e.mu.Lock()
@@ -325,7 +293,9 @@ func (g *generation) emit(id int32, yield func(Token, error) bool) bool {
 		g.inside = g.block.push(piece)
 		text, stopped = g.stop.push(piece)
 	}
-	if !yield(Token{ID: id, Text: text}, nil) {
+	t := g.noted
+	t.ID, t.Text, g.noted = id, text, Token{}
+	if !yield(t, nil) {
 		g.done = true
 		r.FinishReason = FinishInterrupted
 		return true

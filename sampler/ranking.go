@@ -64,7 +64,9 @@ func (r *ranking) fill(logits []float32, p Params) {
 	}
 	for len(r.rest) > 0 {
 		next := r.candidate(r.rest[0])
-		if n := len(r.sorted); n >= p.TopK && next.scaled < r.sorted[p.TopK-1].scaled {
+		n := len(r.sorted)
+		// Ties with the last stay; but many may be -Inf, and none of those is drawn.
+		if n >= p.TopK && (next.scaled < r.sorted[p.TopK-1].scaled || next.weight == 0) {
 			break
 		}
 		r.pop()

@@ -21,15 +21,12 @@ func absentFlags(command string) []cliargs.Flag {
 	var flags []cliargs.Flag
 	for _, a := range []absent{
 		{[]string{"beams"}, false, "beam search", []string{"run"}},
-		{[]string{"logprobs"}, false, "probabilities of tokens", []string{"run"}},
 		{[]string{"json-schema"}, false, "structured answers", []string{"run"}},
 		{[]string{"grammar"}, false, "structured answers", []string{"run"}},
 		{[]string{"mcp"}, false, "tool servers (MCP)", []string{"run"}},
 		{[]string{"yes", "y"}, true, "tool servers (MCP)", []string{"run"}},
 		{[]string{"prompt-cache"}, false, "prompt caches on disk", []string{"run"}},
 		{[]string{"context-shift"}, true, "context shifting", []string{"run"}},
-		{[]string{"typical-p"}, false, "further samplers", []string{"run"}},
-		{[]string{"mirostat"}, false, "further samplers", []string{"run"}},
 		{[]string{"random"}, false, "models of random weights", []string{"bench"}},
 		{[]string{"type"}, false, "models of random weights", []string{"bench"}},
 		{[]string{"kernels"}, true, "measuring of single kernels", []string{"bench"}},

@@ -22,6 +22,7 @@ type reply struct {
 	text, reasoning string
 	calls           []chat.ToolCall
 	result          qwenvk.Result
+	drawn           []qwenvk.Token // with their log-probabilities, where those were asked for
 }
 
 // finishReason is the result's, or "tool_calls" where the model ended its turn to have tools called.
@@ -54,6 +55,9 @@ func answer(ctx context.Context, s *qwenvk.Session, t turn, emit func(chat.Delta
 	for token, err := range s.Generate(ctx, t.ids, t.options) {
 		if err != nil {
 			return nil, err
+		}
+		if t.options.LogProbs > 0 && token.ID >= 0 {
+			r.drawn = append(r.drawn, token)
 		}
 		deltas := []chat.Delta{{Text: token.Text}}
 		if !t.plain {

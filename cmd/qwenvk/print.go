@@ -113,6 +113,7 @@ type answerDocument struct {
 	Reasoning    string         `json:"reasoning"`
 	ToolCalls    []toolCall     `json:"tool_calls"`
 	IDs          []int32        `json:"ids"`
+	LogProbs     []tokenProb    `json:"logprobs,omitempty"`
 	FinishReason string         `json:"finish_reason"`
 	Usage        usageDocument  `json:"usage"`
 	Timings      timingDocument `json:"timings"`
@@ -168,6 +169,7 @@ func writeAnswerJSON(w io.Writer, m *loaded, r *reply, t turn) error {
 	for _, call := range r.calls {
 		d.ToolCalls = append(d.ToolCalls, jsonCall(call))
 	}
+	d.LogProbs = tokenProbs(m, r.drawn)
 	return writeJSON(w, d)
 }
 

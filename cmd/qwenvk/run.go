@@ -33,6 +33,7 @@ func (p *program) runCommand() *cli.Command {
 			text(promptFlags, "template", "`file` with a Jinja template to use instead of the model's own"),
 			onOff(promptFlags, "raw", "no template: the prompt is continued as it is, special tokens in it are special"),
 		}, samplingFlags(), []cli.Flag{
+			number(outputFlags, "logprobs", "with --format json: log-probabilities of each token and of the `n` most probable ones, 1 to 64"),
 			text(outputFlags, "format", "`text/json`: the answer as it comes, or one document at the end"),
 			onOff(outputFlags, "stats", "tell speeds on stderr; with QWENVK_PROFILE=1 also the time of each operation"),
 		}, computeFlags()),
@@ -79,11 +80,14 @@ func (p *program) readAsk(c *cli.Context) (*ask, error) {
 	a := &ask{
 		model: demo.Name, system: c.String("system"), raw: c.Bool("raw"),
 		json: c.String("format") == "json", stats: c.Bool("stats"),
-		options: qwenvk.GenerateOptions{MaxTokens: c.Int("max-tokens"), Stop: c.StringSlice("stop"), IgnoreEOS: c.Bool("ignore-eos")},
+		options: qwenvk.GenerateOptions{MaxTokens: c.Int("max-tokens"), Stop: c.StringSlice("stop"), IgnoreEOS: c.Bool("ignore-eos"), LogProbs: c.Int("logprobs")},
 	}
-	err := firstError(oneOf(c, "format", "text", "json"), between(c, "max-tokens", 1, maxInt), a.sampling.read(c))
+	err := firstError(oneOf(c, "format", "text", "json"), between(c, "max-tokens", 1, maxInt), between(c, "logprobs", 1, maxLogProbs), a.sampling.read(c))
 	if err != nil {
 		return nil, err
+	}
+	if a.options.LogProbs > 0 && !a.json {
+		return nil, usageError("--logprobs needs --format json: the plain answer has no place for them")
 	}
 	if a.think, err = thinkFlag(c); err != nil {
 		return nil, err

@@ -17,9 +17,11 @@ const slashHelp = `/help              this list
 /system [TEXT]     show or set the system message, and begin anew
 /think [on|off|auto], /no_think
                    whether the model thinks before it answers
-/set [NAME VALUE]  show or change temp, top-k, top-p, min-p, repeat-penalty,
-                   presence-penalty, frequency-penalty, seed, max-tokens;
-                   the value "default" takes a change back
+/set [NAME VALUE]  show or change temp, top-k, top-p, min-p, typical-p, top-n-sigma,
+                   xtc-probability, xtc-threshold, repeat-penalty, presence-penalty,
+                   frequency-penalty, dry-multiplier, dry-base, dry-allowed-length,
+                   dry-breaker, mirostat, mirostat-tau, mirostat-eta, logit-bias,
+                   seed, max-tokens; the value "default" takes a change back
 /show              model, device, context, settings
 /stats             tell speeds after each answer, or no longer
 /quit              leave (also Ctrl-D)
@@ -112,7 +114,9 @@ func (c *conversation) set(words string) {
 
 func (c *conversation) setValue(name, value string) error {
 	s := &c.a.sampling
-	real := []string{"temp", "top-k", "top-p", "min-p", "repeat-penalty", "presence-penalty", "frequency-penalty"}
+	if known, err := s.setText(name, value); known {
+		return err
+	}
 	switch {
 	case name == "seed":
 		seed, err := strconv.ParseUint(value, 10, 64)
@@ -128,19 +132,8 @@ func (c *conversation) setValue(name, value string) error {
 			return fmt.Errorf("max-tokens takes a whole number from 1 on, not %q", value)
 		}
 		c.a.options.MaxTokens = n
-	case !slices.Contains(real, name):
-		return fmt.Errorf("there is no setting %q; /help lists them", name)
-	case value == "default":
-		delete(s.set, name)
 	default:
-		v, err := strconv.ParseFloat(value, 64)
-		if err != nil || name == "top-k" && v != float64(int(v)) {
-			return fmt.Errorf("%s takes a number, not %q", name, value)
-		}
-		if err := checkSampling(name, v); err != nil {
-			return err
-		}
-		s.set[name] = v
+		return s.setNumber(name, value)
 	}
 	return nil
 }
@@ -150,6 +143,12 @@ func (c *conversation) settings() string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(c.a.sampling.set)) {
 		parts = append(parts, fmt.Sprintf("%s %g", name, c.a.sampling.set[name]))
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.a.sampling.bias)) {
+		parts = append(parts, fmt.Sprintf("logit-bias %d=%g", id, c.a.sampling.bias[id]))
+	}
+	if texts := c.a.sampling.breakers; texts != nil {
+		parts = append(parts, fmt.Sprintf("dry-breaker %q", texts))
 	}
 	if c.a.options.MaxTokens > 0 {
 		parts = append(parts, fmt.Sprintf("max-tokens %d", c.a.options.MaxTokens))

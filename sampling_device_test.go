@@ -1,0 +1,148 @@
+package qwenvk
+
+import (
+	"context"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/qwenvk/qwenvk/sampler"
+)
+
+// TestSamplersOnDevice draws with each sampler through the device and repeats every choice on the host, from all logits of
+// another session that computes the same steps.
+func TestSamplersOnDevice(t *testing.T) {
+	m, s := openDemo(t, openTest(t, Options{}, nil), LoadOptions{Sessions: 2})
+	twin, err := m.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer twin.Close()
+	ids := encode(t, m, sum)
+	first, _ := generate(context.Background(), t, s, ids, GenerateOptions{MaxTokens: 1})
+	best := encode(t, m, first)[0]
+	base := sampler.Params{Temperature: 1.5, TopP: 1, TopK: 30, Seed: 11}
+	for name, change := range map[string]func(*sampler.Params){
+		"typical":       func(p *sampler.Params) { p.TypicalP = 0.7 },
+		"typical alone": func(p *sampler.Params) { p.TopK, p.TypicalP = 0, 0.7 },
+		"sigma":         func(p *sampler.Params) { p.TopNSigma = 1.5 },
+		"XTC":           func(p *sampler.Params) { p.XTC = sampler.XTC{Probability: 0.7, Threshold: 0.02} },
+		"mirostat":      func(p *sampler.Params) { p.Mirostat = sampler.Mirostat{Tau: 2, Eta: 0.3} },
+		"DRY": func(p *sampler.Params) {
+			p.Temperature = 0
+			p.DRY = sampler.DRY{Multiplier: 2, Base: 2, AllowedLength: 1}
+		},
+		"bias":        func(p *sampler.Params) { p.LogitBias = map[int32]float64{best: math.Inf(-1), 40: 9, 41: -3} },
+		"greedy bias": func(p *sampler.Params) { p.Temperature = 0; p.LogitBias = map[int32]float64{best: math.Inf(-1)} },
+		"all": func(p *sampler.Params) {
+			p.RepetitionPenalty, p.PresencePenalty, p.LogitBias = 1.2, 0.5, map[int32]float64{best: -2}
+			p.DRY = sampler.DRY{Multiplier: 1, Base: 2, AllowedLength: 2}
+			p.TopP, p.MinP, p.TypicalP, p.XTC = 0.95, 0.01, 0.9, sampler.XTC{Probability: 0.5, Threshold: 0.1}
+		},
+	} {
+		p := base
+		change(&p)
+		_, r := generate(context.Background(), t, s, ids, GenerateOptions{Sampling: p, MaxTokens: 16, IgnoreEOS: true})
+		host, err := sampler.New(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		twin.Reset()
+		s.Reset()
+		for i, id := range r.IDs {
+			logits := logitsBehind(t, twin, append(slices.Clone(ids), r.IDs[:i]...), LogitsOptions{Reuse: true})
+			if want, err := host.Sample(logits, ids, r.IDs[:i]); err != nil || id != want {
+				t.Errorf("%s: token %d is id %d, %d on the host (%v)", name, i, id, want, err)
+				break
+			}
+		}
+	}
+}
+
+// TestLogProbs: what is told of each token is the log-softmax of the model's own logits, whatever shapes the choice.
+func TestLogProbs(t *testing.T) {
+	m, s := openDemo(t, openTest(t, Options{}, nil), LoadOptions{Sessions: 2})
+	twin, err := m.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer twin.Close()
+	ids := encode(t, m, sum)
+	for _, c := range []struct {
+		p sampler.Params
+		n int
+	}{
+		{sampler.Params{}, 1},
+		{sampler.Params{}, 5},
+		{sampler.Params{Temperature: 2, TopP: 1, Seed: 4}, 5},                     // now and then beyond the candidates
+		{sampler.Params{RepetitionPenalty: 1.5, PresencePenalty: 1, Seed: 5}, 64}, // as many as there are candidates
+		{sampler.Params{LogitBias: map[int32]float64{60: 100}}, 3},                // most improbable
+		{sampler.Params{}, 100}, // more than there are candidates
+	} {
+		twin.Reset()
+		var before []int32
+		for tok, err := range s.Generate(context.Background(), ids, GenerateOptions{Sampling: c.p, LogProbs: c.n, MaxTokens: 8, IgnoreEOS: true}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tok.ID < 0 {
+				continue
+			}
+			logits := logitsBehind(t, twin, append(slices.Clone(ids), before...), LogitsOptions{Reuse: true})
+			all := logSumExp(logits)
+			if want := float64(logits[tok.ID]) - all; math.Abs(tok.LogProb-want) > 2e-5 { // twice what the device promises
+				t.Errorf("%+v: token %d has %g, want %g", c.p, len(before), tok.LogProb, want)
+			}
+			order := make([]int32, len(logits))
+			for i := range order {
+				order[i] = int32(i)
+			}
+			slices.SortStableFunc(order, func(a, b int32) int {
+				switch {
+				case logits[a] > logits[b]:
+					return -1
+				case logits[a] < logits[b]:
+					return 1
+				}
+				return 0
+			})
+			if len(tok.Top) != c.n {
+				t.Fatalf("%+v: %d tokens, want %d", c.p, len(tok.Top), c.n)
+			}
+			for i, top := range tok.Top {
+				if want := float64(logits[order[i]]) - all; top.ID != order[i] || math.Abs(top.LogProb-want) > 2e-5 {
+					t.Errorf("%+v: place %d is id %d with %g, want id %d with %g", c.p, i, top.ID, top.LogProb, order[i], want)
+				}
+			}
+			before = append(before, tok.ID)
+		}
+	}
+}
+
+// TestTokenSequences: every way in which ids can spell a text is one of them.
+func TestTokenSequences(t *testing.T) {
+	m, _ := openDemo(t, openTest(t, Options{}, nil), LoadOptions{})
+	has := func(sequences [][]int32, want []int32) bool {
+		return slices.ContainsFunc(sequences, func(s []int32) bool { return slices.Equal(s, want) })
+	}
+	lines := m.TokenSequences("\n", ", c")
+	n := 0
+	for id := range int32(m.Tokenizer().VocabSize()) {
+		if slices.Contains(m.Tokenizer().Piece(id), '\n') {
+			n++
+			if !has(lines, []int32{id}) {
+				t.Errorf("token %d holds a newline and is left out", id)
+			}
+		}
+	}
+	if n == 0 {
+		t.Fatal("no token has a newline")
+	}
+	comma := encode(t, m, ",")
+	if rest := encode(t, m, " c"); !has(lines, append(slices.Clone(comma), rest...)) {
+		t.Errorf("a comma and %d are left out", rest)
+	}
+	if got := m.TokenSequences(""); got != nil {
+		t.Errorf("an empty text: %d", got)
+	}
+}
