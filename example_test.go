@@ -260,3 +260,34 @@ func ExampleSession_SetAdapters() {
 	// without it begins with the same token: false
 	// with the adapter: [269 35 285 285 285]
 }
+
+func ExampleModel_Embed() {
+	rt, err := qwenvk.Open(qwenvk.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer rt.Close()
+	m, err := rt.LoadGGUF(context.Background(), demo.Name, demo.GGUF(), qwenvk.LoadOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer m.Close()
+	vectors, err := m.Embed(context.Background(), []string{"What is 17 + 25?", "What is 17 + 26?", "Good morning!"}, qwenvk.EmbedOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	cosine := func(a, b []float32) (sum float32) {
+		for i := range a {
+			sum += a[i] * b[i]
+		}
+		return sum
+	}
+	fmt.Println(len(vectors), "vectors of", len(vectors[0]), "values")
+	fmt.Println("the sums are nearer:", cosine(vectors[0], vectors[1]) > cosine(vectors[0], vectors[2]))
+	// Output:
+	// 3 vectors of 256 values
+	// the sums are nearer: true
+}

@@ -20,7 +20,7 @@ import (
 // f32 row of the goldens' tolerances for hidden states, 1e-5 relative, and 5e-3 with keys and values in f16.
 func TestEmbedding(t *testing.T) {
 	const name = "golden/later/qwen3-embedding"
-	path := testkit.Shared(t, name)
+	path := testkit.Path(t, name)
 	var doc struct{ Inputs [][]int32 }
 	if err := json.Unmarshal(testkit.Read(t, name+"/expected.json"), &doc); err != nil {
 		t.Fatal(err)

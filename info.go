@@ -26,6 +26,7 @@ type Info struct {
 	SharedIntermediate         int  // width of the expert that all tokens use; 0: there is none
 	SparseLayers               int  // layers with experts
 	Tied                       bool // the output head is the embedding
+	Headless                   bool // there is no output head: the model gives hidden states, and no text
 	TrainedContext             int
 	Context                    int              // of this load; 0 for Inspect
 	TensorTypes                map[string]int   // tensors by type
@@ -35,6 +36,10 @@ type Info struct {
 	AttentionFLOPs             int64            // of one token, for each token that it looks at
 	BytesPerToken              int64            // of weights that one decode step reads
 	KVBytesPerToken            map[string]int64 // of cache that one token adds, by LoadOptions.KV
+
+	// Pooling is how a model that was made for embeddings makes one vector of a text: "last", of the last token's hidden
+	// state. "" for other models, of which Model.Embed takes the last token too. See loader.Checkpoint.Pooling.
+	Pooling string
 
 	// Outline is what the weights are taken to be stored as where config.json is all that is there: "bf16". The files'
 	// figures are then missing. "" for a model that has its weights.
@@ -51,7 +56,7 @@ func describeModel(c *loader.Checkpoint, m *model.Model) Info {
 		Name: c.Name(), Architecture: c.Architecture(), Format: c.Format(), Params: m.Params, ActiveParams: m.Active,
 		WeightBytes: int64(vkexec.WeightBytes(m.Graph)), FileBytes: c.TotalBytes(),
 		Layers: cfg.Layers, Hidden: cfg.Hidden, Heads: cfg.Heads, KVHeads: cfg.KVHeads, HeadDim: cfg.HeadDim,
-		Intermediate: cfg.Intermediate, Vocab: cfg.Vocab, Tied: cfg.Tied, TrainedContext: cfg.ContextLength,
+		Intermediate: cfg.Intermediate, Vocab: cfg.Vocab, Tied: cfg.Tied, Headless: cfg.Headless, TrainedContext: cfg.ContextLength,
 		TensorTypes:     map[string]int{},
 		TensorBytes:     map[string]int64{},
 		KVBytesPerToken: map[string]int64{},
@@ -75,6 +80,7 @@ func describeModel(c *loader.Checkpoint, m *model.Model) Info {
 			most, info.Type = t.Bytes, t.Type
 		}
 	}
+	info.Pooling = c.Pooling()
 	if c.Outline() {
 		info.Outline, info.Type = c.OutlineForm(), c.OutlineType().String()
 	}

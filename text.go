@@ -47,7 +47,7 @@ func readTokenizer(c *loader.Checkpoint) (*tokenizer.Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tokenizer.FromGGUF(tokenizer.GGUFVocab{Model: g.Model, Pre: g.Pre, Tokens: g.Tokens, Merges: g.Merges, Types: g.Types, SpecialIDs: map[string]int32{
+	return tokenizer.FromGGUF(tokenizer.GGUFVocab{Model: g.Model, Pre: g.Pre, Tokens: g.Tokens, Merges: g.Merges, Types: g.Types, AddEOS: g.AddEOS, SpecialIDs: map[string]int32{
 		"bos": int32(g.BOS), "eos": int32(g.EOS), "padding": int32(g.PAD),
 	}})
 }

@@ -92,6 +92,9 @@ func folderMetadata(c *loader.Checkpoint, p Preset) (metadata, error) {
 			return nil, refuse(c, fmt.Sprintf("its norm_topk_prob is %t, which a GGUF file of %s cannot say", e.Renormalise, arch))
 		}
 	}
+	if c.Pooling() == loader.PoolLast {
+		m.add(key("pooling_type"), gguf.NewUint32(ggufPoolLast))
+	}
 	m.fileType(p)
 	return m, m.tokenizer(c, config)
 }
@@ -152,6 +155,13 @@ func (m *metadata) tokenizer(c *loader.Checkpoint, config loader.Config) error {
 	if len(config.EOS) > 0 {
 		end = config.EOS[0]
 	}
+	if ends, ok := ending(c, t); ok {
+		if turn, ok := g.SpecialIDs["eos"]; ok && turn != ends {
+			m.count(key+"eot_token_id", int(turn))
+		}
+		g.SpecialIDs["eos"] = ends
+		m.add(key+"add_eos_token", gguf.NewBool(true))
+	}
 	for _, part := range []struct {
 		name   string
 		config int
@@ -174,6 +184,21 @@ func (m *metadata) tokenizer(c *loader.Checkpoint, config loader.Config) error {
 		m.add("tokenizer.chat_template", gguf.NewText(text))
 	}
 	return nil
+}
+
+// ggufPoolLast is GGUF's number for last-token pooling.
+const ggufPoolLast = 3
+
+// ending is the token that the texts of an embedding model end with. GGUF calls it eos; the end of a turn, which has that
+// name in the tokenizer's files, is then called eot.
+func ending(c *loader.Checkpoint, t *tokenizer.Tokenizer) (int32, bool) {
+	if _, after := t.Frame(); len(after) == 1 {
+		return after[0], true
+	}
+	if c.Pooling() != loader.PoolLast {
+		return 0, false
+	}
+	return t.TokenID("<|endoftext|>")
 }
 
 // notes says what a reader of the new file will not find in it.

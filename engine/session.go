@@ -159,8 +159,8 @@ func (s *Session) rows(tail vkexec.Tail) int {
 // LogitsOptions choose what Logits computes.
 type LogitsOptions struct {
 	All   bool // every token's row; else the last one's
-	From  int  // with All: the first row that is wanted
-	Reuse bool // take what the cache holds of the beginning of ids, up to From, as it is
+	From  int  // with All: the first row that is wanted; else, if not 0: a chunk ends in front of it
+	Reuse bool // take what the cache holds of the beginning of ids, up to From (if given), as it is
 }
 
 // Logits computes logits behind ids and passes them on row by row, in order. The slice is reused.
@@ -176,6 +176,11 @@ func (s *Session) Logits(ctx context.Context, ids []int32, o LogitsOptions, emit
 		s.Reset()
 	}
 	if !o.All {
+		if o.From > 0 {
+			if err := s.fill(ctx, ids, o.From); err != nil {
+				return err
+			}
+		}
 		r, err := s.prefill(ctx, ids, vkexec.TailLogits, vkexec.NoHistory)
 		if err != nil {
 			return err

@@ -59,6 +59,11 @@ func inspectFolder(dir string) (*Checkpoint, error) {
 	if err := c.configure(settings, inFile(configPath, err)); err != nil {
 		return nil, err
 	}
+	var classes []string
+	c.body = config.read("architectures", &classes) && len(classes) == 1 && isBody(classes[0])
+	if err := c.readPooling(); err != nil {
+		return nil, err
+	}
 	quantised := &layers{}
 	if quantised.q, err = readQuantization(dir, config); err != nil {
 		if !errors.Is(err, ErrUnsupportedModel) {
@@ -78,6 +83,15 @@ func inspectFolder(dir string) (*Checkpoint, error) {
 	}
 	return c, nil
 }
+
+// isBody reports the class of a model without output head: Qwen3Model, but not QWenLMHeadModel.
+func isBody(class string) bool {
+	return strings.HasSuffix(class, "Model") && !strings.HasSuffix(class, "HeadModel")
+}
+
+// headless reports a model that may lack an output head: the body that embedding models are published as, under their
+// class's name or under that of the whole model.
+func (c *Checkpoint) headless() bool { return (c.body || c.pooling != "") && !c.config.Tied }
 
 // addShards maps the weights and adds their tensors.
 func (c *Checkpoint) addShards(config *object, quantised *layers) error {
@@ -130,9 +144,8 @@ func (c *Checkpoint) addShards(config *object, quantised *layers) error {
 	if !config.has("tie_word_embeddings") {
 		c.config.Tied = !head
 	}
-	var classes []string
-	if config.read("architectures", &classes) && len(classes) == 1 && strings.HasSuffix(classes[0], "Model") && !c.config.Tied {
-		c.config.Headless = !head // such as Qwen3Model, the body that embedding models are published as
+	if c.headless() {
+		c.config.Headless = !head
 	}
 	if _, bias := c.tensors["blk.0.attn_q.bias"]; bias && !config.has("attention_bias") {
 		c.config.AttentionBias = true

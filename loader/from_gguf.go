@@ -94,6 +94,7 @@ func inspectGGUF(path string, data []byte, onDisk bool) (_ *Checkpoint, err erro
 		return nil, corrupt(path, err)
 	}
 	c.text.chatTemplate = m.optionalText("tokenizer.chat_template")
+	c.pooling = m.pooling(c.arch)
 	if m.err != nil {
 		return nil, corrupt(path, m.err)
 	}
@@ -174,6 +175,19 @@ func (m *metadata) size(key string) int {
 		return 0
 	}
 	return int(n)
+}
+
+// flag returns a truth value that may be absent.
+func (m *metadata) flag(key string) bool {
+	v, ok := m.file.Lookup(key)
+	if !ok {
+		return false
+	}
+	yes, err := v.Bool()
+	if err != nil {
+		m.fail(key, err)
+	}
+	return yes
 }
 
 func (m *metadata) optional(key string, absent int) int {

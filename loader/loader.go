@@ -25,6 +25,8 @@ type Checkpoint struct {
 	names    []string // in the order of the files
 	maps     []mmap.MMap
 	refusal  error
+	body     bool          // of a class without output head, such as Qwen3Model
+	pooling  string        // see Pooling
 	outline  bool          // there are no weights
 	outlined *quantization // of an outline; nil: its configuration names none
 	text     texts

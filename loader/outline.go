@@ -18,6 +18,7 @@ func (c *Checkpoint) Outline() bool { return c.outline }
 func (c *Checkpoint) asOutline(reason error, q *quantization) {
 	c.outline, c.outlined = true, q
 	c.refuse(reason)
+	c.config.Headless = c.headless()
 	switch c.arch {
 	case "qwen2", "qwen2moe": // their configurations do not say that queries, keys and values have biases
 		c.config.AttentionBias = true

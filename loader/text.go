@@ -69,6 +69,7 @@ type GGUFTokenizer struct {
 	Types         []int32  // by id: 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte; or nil
 	BOS, EOS, PAD int      // -1 if there is none
 	AddBOS        bool
+	AddEOS        bool
 }
 
 // GGUFTokenizer decodes the tokenizer of a GGUF file. The result outlives the checkpoint.
@@ -85,7 +86,7 @@ func (c *Checkpoint) GGUFTokenizer() (GGUFTokenizer, error) {
 		PAD:   m.token("tokenizer.ggml.padding_token_id"),
 	}
 	var err error
-	const tokensKey, mergesKey, typesKey, bosKey = "tokenizer.ggml.tokens", "tokenizer.ggml.merges", "tokenizer.ggml.token_type", "tokenizer.ggml.add_bos_token"
+	const tokensKey, mergesKey, typesKey = "tokenizer.ggml.tokens", "tokenizer.ggml.merges", "tokenizer.ggml.token_type"
 	if v, ok := m.need(tokensKey); ok {
 		if t.Tokens, err = v.Texts(); err != nil {
 			m.fail(tokensKey, err)
@@ -104,11 +105,7 @@ func (c *Checkpoint) GGUFTokenizer() (GGUFTokenizer, error) {
 			m.fail(typesKey, err)
 		}
 	}
-	if v, ok := m.file.Lookup(bosKey); ok {
-		if t.AddBOS, err = v.Bool(); err != nil {
-			m.fail(bosKey, err)
-		}
-	}
+	t.AddBOS, t.AddEOS = m.flag("tokenizer.ggml.add_bos_token"), m.flag("tokenizer.ggml.add_eos_token")
 	if m.err != nil {
 		return GGUFTokenizer{}, corrupt(c.path, m.err)
 	}

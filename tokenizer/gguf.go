@@ -17,6 +17,8 @@ type GGUFVocab struct {
 	// SpecialIDs holds tokenizer.ggml.<key>_token_id under <key>: "bos", "eos",
 	// "padding", "unknown". Other keys are ignored.
 	SpecialIDs map[string]int32
+
+	AddEOS bool // tokenizer.ggml.add_eos_token: a text ends with the token "eos"
 }
 
 // Token types of GGUF.
@@ -88,5 +90,12 @@ func readGGUF(g GGUFVocab) (*Tokenizer, error) {
 			v.special[part] = id
 		}
 	}
-	return v.build()
+	t, err := v.build()
+	if eos, ok := g.SpecialIDs["eos"]; err == nil && g.AddEOS && ok {
+		err = t.setFrame(nil, []int32{eos})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
 }

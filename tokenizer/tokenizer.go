@@ -24,6 +24,8 @@ type Tokenizer struct {
 	rawAdded   addedTrie        // found in the text as written
 	normAdded  addedTrie        // found in the normalised text
 	special    map[string]int32 // "bos", "eos", "pad", "unk"
+	before     []int32          // see Frame
+	after      []int32
 	encoders   encoderPool
 }
 

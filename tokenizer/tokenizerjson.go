@@ -41,10 +41,11 @@ type splitRule struct {
 // tokenizerJSON is the file. The two long parts are read by hand: encoding/json would take
 // most of the time it takes to start.
 type tokenizerJSON struct {
-	AddedTokens  []addedJSON `json:"added_tokens"`
-	Normalizer   *component  `json:"normalizer"`
-	PreTokenizer *component  `json:"pre_tokenizer"`
-	Decoder      *component  `json:"decoder"`
+	AddedTokens  []addedJSON    `json:"added_tokens"`
+	Normalizer   *component     `json:"normalizer"`
+	PreTokenizer *component     `json:"pre_tokenizer"`
+	Decoder      *component     `json:"decoder"`
+	Post         *postProcessor `json:"post_processor"`
 	Model        struct {
 		Type          string          `json:"type"`
 		Dropout       *float64        `json:"dropout"`
@@ -111,7 +112,18 @@ func readTokenizerJSON(data, config []byte) (*Tokenizer, error) {
 	if err := v.configure(config, false); err != nil {
 		return nil, err
 	}
-	return v.build()
+	t, err := v.build()
+	if err != nil {
+		return nil, err
+	}
+	before, after, err := file.Post.frame()
+	if err == nil {
+		err = t.setFrame(before, after)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 func readNormalizer(c *component) (nfc bool, err error) {

@@ -43,8 +43,6 @@ func absentFlags(command string) []cliargs.Flag {
 func absentCommands() []cliargs.Command {
 	return []cliargs.Command{
 		{Name: "doctor", Absent: "the kernels' self-test"},
-		{Name: "embed", Absent: "embeddings"},
-		{Name: "rerank", Absent: "reranking"},
 		{Name: "serve", Absent: "the server"},
 	}
 }

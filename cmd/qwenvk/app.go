@@ -17,7 +17,7 @@ func (p *program) app() *cli.App {
 		OnUsageError:   wrongUse,
 		Commands: []*cli.Command{
 			p.runCommand(), p.devicesCommand(), p.inspectCommand(), p.tokenizeCommand(), p.detokenizeCommand(),
-			p.templateCommand(), p.logitsCommand(), p.perplexityCommand(), p.evalCommand(), p.quantizeCommand(), p.benchCommand(), p.pullCommand(), p.versionCommand(),
+			p.templateCommand(), p.logitsCommand(), p.perplexityCommand(), p.evalCommand(), p.embedCommand(), p.rerankCommand(), p.quantizeCommand(), p.benchCommand(), p.pullCommand(), p.versionCommand(),
 			p.completionCommand(),
 		},
 	}

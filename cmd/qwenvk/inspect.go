@@ -30,6 +30,7 @@ type inspection struct {
 	Format         string           `json:"format"`
 	Type           string           `json:"type"`
 	Outline        string           `json:"outline,omitempty"` // config.json is all there is; the type that weights are taken to have
+	Pooling        string           `json:"pooling,omitempty"` // of an embedding model
 	Params         int64            `json:"params"`
 	ActiveParams   int64            `json:"active_params"` // that one token uses
 	FileBytes      int64            `json:"file_bytes"`
@@ -43,6 +44,7 @@ type inspection struct {
 	Vocab          int              `json:"vocab"`
 	Experts        *expertsOf       `json:"experts,omitempty"`
 	Tied           bool             `json:"tied"`
+	Headless       bool             `json:"headless,omitempty"` // there is no output head
 	TrainedContext int              `json:"trained_context"`
 	Tensors        map[string]int   `json:"tensors"`      // by type
 	TensorBytes    map[string]int64 `json:"tensor_bytes"` // in the file, by type
@@ -135,10 +137,10 @@ func (p *program) inspect(c *cli.Context) error {
 
 func inspectionOf(i qwenvk.Info, o qwenvk.LoadOptions) inspection {
 	d := inspection{
-		Name: i.Name, Architecture: i.Architecture, Format: i.Format, Type: i.Type, Outline: i.Outline,
+		Name: i.Name, Architecture: i.Architecture, Format: i.Format, Type: i.Type, Outline: i.Outline, Pooling: i.Pooling,
 		Params: i.Params, ActiveParams: i.ActiveParams,
 		FileBytes: i.FileBytes, WeightBytes: i.WeightBytes, Layers: i.Layers, Hidden: i.Hidden, Heads: i.Heads,
-		KVHeads: i.KVHeads, HeadDim: i.HeadDim, Intermediate: i.Intermediate, Vocab: i.Vocab, Tied: i.Tied,
+		KVHeads: i.KVHeads, HeadDim: i.HeadDim, Intermediate: i.Intermediate, Vocab: i.Vocab, Tied: i.Tied, Headless: i.Headless,
 		TrainedContext: i.TrainedContext, Tensors: i.TensorTypes, TensorBytes: i.TensorBytes, Context: o.Context,
 		FLOPsPerToken: i.FLOPsPerToken, AttentionFLOPs: i.AttentionFLOPs, BytesPerToken: i.BytesPerToken, AdapterBytes: int64(i.Memory.Adapters),
 	}

@@ -15,8 +15,11 @@ func (d inspection) text() string {
 		fmt.Fprintf(&b, "%-15s "+format+"\n", append([]any{name}, args...)...)
 	}
 	tied := "with an output head of its own"
-	if d.Tied {
+	switch {
+	case d.Tied:
 		tied = "tied to the output head"
+	case d.Headless:
+		tied = "without an output head"
 	}
 	if d.Outline == "" {
 		row("model", "%s (%s, %s)", d.Name, d.Architecture, d.Format)
@@ -33,6 +36,9 @@ func (d inspection) text() string {
 		}
 		row("experts", "%d of %d for each token, of %d%s, in %d layers", e.Used, e.Number, e.Intermediate, shared, e.Layers)
 		row("active", "%s (%d) of the parameters for each token", count(e.ActiveParams), e.ActiveParams)
+	}
+	if d.Pooling != "" {
+		row("embeddings", "of width %d, pooling %s", d.Hidden, d.Pooling)
 	}
 	row("heads", "%d for queries, %d for keys and values, of %d", d.Heads, d.KVHeads, d.HeadDim)
 	row("vocabulary", "%d tokens, %s", d.Vocab, tied)
