@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/qwenvk/qwenvk/engine"
 	"github.com/qwenvk/qwenvk/graph"
@@ -144,7 +145,11 @@ func (s *Session) SetAdapters(ctx context.Context, uses ...AdapterUse) error {
 		}
 		list[i] = engine.AdapterUse{Adapter: u.Adapter.graph, Scale: u.Scale}
 	}
-	return s.s.SetAdapters(ctx, list)
+	if err := s.s.SetAdapters(ctx, list); err != nil {
+		return err
+	}
+	s.adapters = slices.Clone(uses)
+	return nil
 }
 
 // SetAdapters chooses the adapters of the chat's session, see [Session.SetAdapters]. The messages stay.

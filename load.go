@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -70,6 +71,11 @@ type Model struct {
 	loadTime   time.Duration
 	adapters   atomic.Int64 // that were ever opened
 	defaults   []AdapterUse // of new sessions
+
+	settings     string // how the weights lie on the device
+	identityOnce sync.Once
+	identity     string // digest of the checkpoint, made when it is first asked for
+	identityErr  error
 }
 
 // Load reads a .gguf file or a folder in Hugging Face layout and uploads its weights. Errors: [ErrNotFound],
@@ -108,6 +114,7 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 	if m.model, err = model.New(m.checkpoint, mo); err != nil {
 		return err
 	}
+	m.settings = o.describe()
 	if !o.WeightsOnly {
 		if m.tok, m.template, err = readText(m.checkpoint, o.Template); err != nil {
 			return err
@@ -194,6 +201,22 @@ func (o LoadOptions) storage() (mo model.Options, kv vkexec.KVType, err error) {
 		mo.Store = &t
 	}
 	return mo, kv, nil
+}
+
+// describe says in words how the options store weights.
+func (o LoadOptions) describe() string {
+	words := "the file has them"
+	switch o.Quant {
+	case "int8", "int4":
+		words = fmt.Sprintf("%s in groups of %d", o.Quant, max(o.Group, 32))
+		if o.ZeroPoint {
+			words += " with zero points"
+		}
+	}
+	if o.Store != "" {
+		words += ", the others " + o.Store
+	}
+	return words
 }
 
 // source hands the executor a tensor of the checkpoint.

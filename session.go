@@ -82,8 +82,9 @@ type Counts struct {
 
 // Session is one sequence of tokens with its cache. It is not safe for concurrent use; several sessions are.
 type Session struct {
-	model *Model
-	s     *engine.Session
+	model    *Model
+	s        *engine.Session
+	adapters []AdapterUse
 }
 
 // NewSession claims one of the sequences that the model was loaded for. The adapters of the load act on it. Error:

@@ -11,7 +11,7 @@ var arrows = map[string][]string{
 	"cmd/qwenvk":     {".", "cmd/qwenvk/...", "bench", "doctor", "convert", "chat", "chat/mcp", "chat/toolcheck", "tokenizer", "loader", "sampler", "demo", "internal/cliargs", "internal/hub"},
 	"cmd/qwenvk/...": {".", "chat", "tokenizer", "loader"},
 	// The root puts the layers together, so it sees them all; but it renders and executes nothing itself.
-	".":       {"engine", "chat", "chat/toolcheck", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk"},
+	".":       {"engine", "chat", "chat/toolcheck", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk", "internal/statefile"},
 	"bench":   {".", "chat", "sampler", "tokenizer"},
 	"convert": {"loader", "loader/gguf", "quant", "tokenizer"},
 	"demo":    {},
@@ -44,14 +44,15 @@ var arrows = map[string][]string{
 	"vk/vktest":       {"vk"},
 
 	// Leaves that everybody may use (see leaves) and tools of this repository.
-	"internal/half":     {},
-	"internal/spirv":    {},
-	"internal/testkit":  {"internal/half"},
-	"internal/archtest": {},
-	"internal/cliargs":  {},
-	"internal/hub":      {},
-	"internal/mcptest":  {},
-	"internal/cmd/...":  {},
+	"internal/half":      {},
+	"internal/spirv":     {},
+	"internal/testkit":   {"internal/half"},
+	"internal/archtest":  {},
+	"internal/cliargs":   {},
+	"internal/hub":       {},
+	"internal/mcptest":   {},
+	"internal/statefile": {},
+	"internal/cmd/...":   {},
 }
 
 // leaves may be imported from anywhere: they know nothing of this module.
