@@ -71,6 +71,12 @@ func (c *Chat) Reset() {
 // Messages are the messages so far.
 func (c *Chat) Messages() []chat.Message { return append([]chat.Message(nil), c.messages...) }
 
+// SetMessages puts a conversation in the place of the one so far: a saved one, or a part of it. What both begin with in
+// common is not computed again.
+func (c *Chat) SetMessages(messages []chat.Message) {
+	c.messages = append([]chat.Message(nil), messages...)
+}
+
 // Options are the chat's options; SetOptions changes them from the next answer on.
 func (c *Chat) Options() ChatOptions { return c.options }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/qwenvk/qwenvk"
 	"github.com/qwenvk/qwenvk/chat"
+	"github.com/qwenvk/qwenvk/cmd/qwenvk/term"
 	"github.com/qwenvk/qwenvk/demo"
 )
 
@@ -20,8 +21,14 @@ type conversation struct {
 	a      *ask
 	chat   *qwenvk.Chat
 	lines  lineReader
-	colour bool
 	answer uint64 // answers so far: each draws other random numbers
+
+	attached []attachment // go along with the next message
+	colour   bool
+	live     bool // rows at the bottom can be drawn again
+	unfolded bool // reasoning stays as it is written
+	raw      bool // answers are shown as they are written, not as Markdown looks
+	hinted   bool // it was told how folded reasoning is shown
 }
 
 // errLeave ends a conversation.
@@ -42,7 +49,14 @@ func (p *program) converse(ctx context.Context, m *loaded, a *ask) (err error) {
 	lines := p.openLines()
 	defer func() { err = errors.Join(err, lines.Close()) }()
 	defer p.exits.add(func() { _ = lines.Close() })() // the program is ending: nobody is left to tell
-	c := &conversation{p: p, m: m, a: a, chat: talk, lines: lines, colour: os.Getenv("NO_COLOR") == ""}
+	columns, rows := p.window()
+	c := &conversation{
+		p: p, m: m, a: a, chat: talk, lines: lines, colour: coloured(),
+		live: columns > 0 && rows > 0 && os.Getenv("TERM") != "dumb",
+	}
+	if t, ok := lines.(*terminal); ok {
+		t.editor.Keys["ctrl-o"] = c.unfold
+	}
 	c.greet()
 	return c.loop(ctx)
 }
@@ -86,11 +100,16 @@ func (c *conversation) loop(ctx context.Context) error {
 	}
 }
 
-// handle does what a message says. Errors that the conversation survives are told and swallowed.
+// handle does what a message says: a command, or something to be answered.
 func (c *conversation) handle(ctx context.Context, text string) error {
 	if strings.HasPrefix(text, "/") {
 		return c.command(ctx, text)
 	}
+	return c.send(ctx, text)
+}
+
+// send has a message answered. Errors that the conversation survives are told and swallowed.
+func (c *conversation) send(ctx context.Context, text string) error {
 	err := c.reply(ctx, text)
 	switch {
 	case err == nil, ctx.Err() != nil:
@@ -112,10 +131,11 @@ func (c *conversation) reply(parent context.Context, text string) (err error) {
 	}
 	ctx, done := c.p.interrupts.scope(parent)
 	defer done()
+	text = withAttachments(c.attached, text)
 	if err := c.chooseSampling(ctx, text); err != nil {
 		return err
 	}
-	out := c.p.newPrinter()
+	out := c.newView()
 	for d, err := range c.chat.Send(ctx, text) {
 		if err == nil {
 			err = out.delta(chat.Delta{Text: d.Text, Reasoning: d.Reasoning, ToolCall: d.ToolCall})
@@ -127,6 +147,7 @@ func (c *conversation) reply(parent context.Context, text string) (err error) {
 	if err := out.end(); err != nil {
 		return err
 	}
+	c.attached = nil
 	r := c.chat.Result()
 	switch {
 	case r.FinishReason == "interrupted":
@@ -163,9 +184,10 @@ func (c *conversation) chooseSampling(ctx context.Context, text string) error {
 
 // say writes a line about the conversation, not of it.
 func (c *conversation) say(format string, args ...any) {
-	line := fmt.Sprintf(format, args...)
-	if c.colour && line != "" {
-		line = dim + line + reset
+	columns, _ := c.p.window()
+	line := term.Wrap(term.Clean(fmt.Sprintf(format, args...)), columns)
+	if line != "" {
+		line = c.dim(line)
 	}
 	_, _ = fmt.Fprintln(c.p.out, line) // a terminal that is gone ends the next read
 }

@@ -3,19 +3,21 @@ package main
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
-	"github.com/peterh/liner"
+	"github.com/qwenvk/qwenvk/cmd/qwenvk/lineedit"
+	"github.com/qwenvk/qwenvk/cmd/qwenvk/term"
 )
 
 // lineReader reads what a person types.
 type lineReader interface {
-	// Line returns the next line. Errors: io.EOF for Ctrl-D, errAborted for Ctrl-C.
+	// Line returns the next line, or several where the terminal can edit them. Errors: io.EOF for Ctrl-D, errAborted for
+	// Ctrl-C.
 	Line(prompt string) (string, error)
 	// Remember makes a message recallable.
 	Remember(text string)
@@ -24,7 +26,7 @@ type lineReader interface {
 }
 
 // errAborted is Ctrl-C at a prompt.
-var errAborted = errors.New("aborted")
+var errAborted = lineedit.ErrAborted
 
 const (
 	firstPrompt = ">>> "
@@ -34,22 +36,29 @@ const (
 
 // readMessage reads one message: a line, several that end with a backslash, or all between two lines' """.
 func readMessage(r lineReader) (string, error) {
-	line, err := r.Line(firstPrompt)
+	text, err := r.Line(firstPrompt)
 	if err != nil {
 		return "", err
 	}
-	text := line
-	if rest, ok := strings.CutPrefix(strings.TrimLeft(line, " \t"), quotes); ok {
-		if text, err = readQuoted(r, rest); err != nil {
-			return "", err
-		}
-	} else {
-		for strings.HasSuffix(text, `\`) {
-			if line, err = r.Line(nextPrompt); err != nil {
+	if rest, ok := openQuotes(text); ok {
+		for openEnded(rest) {
+			line, err := r.Line(nextPrompt)
+			if err != nil {
 				return "", err
 			}
-			text = strings.TrimSuffix(text, `\`) + "\n" + line
+			rest += "\n" + line
 		}
+		// Quotes that end before the text does are the text's own, a docstring that was pasted.
+		if body, closed := strings.CutSuffix(strings.TrimRight(rest, " \t\n"), quotes); closed && !strings.Contains(body, quotes) {
+			text = strings.Trim(body, "\n")
+		}
+	}
+	for strings.HasSuffix(text, `\`) {
+		line, err := r.Line(nextPrompt)
+		if err != nil {
+			return "", err
+		}
+		text = strings.TrimSuffix(text, `\`) + "\n" + line
 	}
 	if strings.TrimSpace(text) != "" {
 		r.Remember(text)
@@ -57,55 +66,67 @@ func readMessage(r lineReader) (string, error) {
 	return text, nil
 }
 
-// readQuoted reads up to the closing quotes; text is what stands behind the opening ones.
-func readQuoted(r lineReader, text string) (string, error) {
-	for {
-		if body, _, closed := strings.Cut(text, quotes); closed {
-			return strings.Trim(body, "\n"), nil
-		}
-		line, err := r.Line(nextPrompt)
-		if err != nil {
-			return "", err
-		}
-		text += "\n" + line
-	}
+// openQuotes returns what stands behind the quotes that a text begins with.
+func openQuotes(text string) (rest string, ok bool) {
+	return strings.CutPrefix(strings.TrimLeft(text, " \t"), quotes)
 }
+
+func openEnded(rest string) bool { return !strings.Contains(rest, quotes) }
 
 // terminal is a lineReader with editing, history and completion.
 type terminal struct {
-	p       *program
-	state   *liner.State
-	history string // the file; "" for none
-	closed  bool
+	p      *program
+	editor *lineedit.Editor
+	modes  *term.Modes
+	closed bool
 }
-
-// historyLines is how many lines the history file is cut to when it has become twice as long.
-const historyLines = liner.HistoryLimit
 
 // newTerminal takes the terminal over. A history that cannot be read is told once and done without.
 func (p *program) newTerminal() lineReader {
-	t := &terminal{p: p, state: liner.NewLiner()}
-	t.state.SetCtrlCAborts(true)
-	t.state.SetMultiLineMode(true)
-	t.state.SetBeep(false)
-	t.state.SetCompleter(func(line string) (matches []string) {
-		for _, name := range slashCommands {
-			if strings.HasPrefix(name, line) && line != "" {
-				matches = append(matches, name)
-			}
-		}
-		return matches
-	})
+	modes, err := term.Open(os.Stdin, os.Stdout)
+	if err != nil || os.Getenv("TERM") == "dumb" {
+		return &plainLines{in: bufio.NewReader(p.in), out: p.out}
+	}
+	t := &terminal{p: p, modes: modes}
+	history := &lineedit.History{}
 	path, err := historyFile()
 	if err == nil {
-		err = t.recall(path)
+		history, err = lineedit.ReadHistory(path, p.writeFile)
 	}
 	if err != nil {
 		p.warn("earlier lines cannot be recalled, and these will not be: %v", err)
-		return t
 	}
-	t.history = path
+	t.editor = &lineedit.Editor{
+		In: p.in, Out: p.out, Size: p.window, Raw: modes.Raw, Quiet: modes.Quiet, Suspend: t.suspend, History: history,
+		Colour: coloured(), Hint: "a message, or /help", Complete: completeSlash,
+		Unfinished: func(text string) bool {
+			rest, ok := openQuotes(text)
+			return ok && openEnded(rest)
+		},
+		Keys: map[string]func() string{},
+	}
 	return t
+}
+
+// suspend stops the program until the shell continues it.
+func (t *terminal) suspend() error {
+	if err := t.modes.Restore(); err != nil {
+		return err
+	}
+	err := term.Suspend()
+	time.Sleep(50 * time.Millisecond) // the signal may arrive behind the call; the pause goes on when the program does
+	return err
+}
+
+// coloured says whether a terminal may be written to in colours.
+func coloured() bool { return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" }
+
+// window returns the terminal's columns and rows; 0, 0 where there is none.
+func (p *program) window() (columns, rows int) {
+	if f, ok := p.out.(*os.File); ok {
+		return term.Size(f)
+	}
+	return 0, 0
 }
 
 // historyFile is the file that remembers lines from one conversation to the next
@@ -129,63 +150,16 @@ func historyFile() (string, error) {
 	return filepath.Join(dir, "history"), nil
 }
 
-// recall reads the history and cuts the file when it has grown long.
-func (t *terminal) recall(path string) error {
-	content, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	lines := strings.Split(strings.ToValidUTF8(strings.TrimRight(string(content), "\n"), "\uFFFD"), "\n")
-	if len(lines) > 2*historyLines {
-		lines = lines[len(lines)-historyLines:]
-		if err := t.p.writeFile(path, func(w io.Writer) error {
-			_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")
-			return err
-		}); err != nil {
-			return err
-		}
-	}
-	for _, line := range lines {
-		t.state.AppendHistory(line)
-	}
-	return nil
-}
-
-// Line shows the prompt and reads a line.
+// Line shows the prompt and reads a text.
 func (t *terminal) Line(prompt string) (string, error) {
-	line, err := t.state.Prompt(prompt)
-	if errors.Is(err, liner.ErrPromptAborted) {
-		return "", errAborted
-	}
-	return line, err
+	return t.editor.Line(prompt, nextPrompt)
 }
 
-// Remember keeps a message as one line, here and for the next conversation. Each is added to the file at once, so that
-// two conversations at the same time do not overwrite each other's lines.
+// Remember keeps a message, here and for the next conversation.
 func (t *terminal) Remember(text string) {
-	line := strings.Join(strings.Fields(text), " ")
-	t.state.AppendHistory(line)
-	if t.history == "" {
-		return
-	}
-	if err := appendLine(t.history, line); err != nil {
+	if err := t.editor.History.Add(text); err != nil {
 		t.p.warn("this line will not be recalled in later conversations: %v", err)
-		t.history = ""
 	}
-}
-
-func appendLine(path, line string) (err error) {
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	w := bufio.NewWriter(f)
-	_, err = fmt.Fprintln(w, line)
-	return errors.Join(err, w.Flush())
 }
 
 // Close gives the terminal back as it was.
@@ -194,5 +168,26 @@ func (t *terminal) Close() error {
 		return nil
 	}
 	t.closed = true
-	return t.state.Close()
+	return t.modes.Restore()
 }
+
+// plainLines reads from a terminal that cannot move its cursor, or whose modes are not known.
+type plainLines struct {
+	in  *bufio.Reader
+	out io.Writer
+}
+
+func (l *plainLines) Line(prompt string) (string, error) {
+	if _, err := io.WriteString(l.out, prompt); err != nil {
+		return "", err
+	}
+	line, err := l.in.ReadString('\n')
+	if line != "" && errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return strings.TrimRight(line, "\r\n"), err
+}
+
+func (l *plainLines) Remember(string) {}
+
+func (l *plainLines) Close() error { return nil }

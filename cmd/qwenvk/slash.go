@@ -11,60 +11,120 @@ import (
 	"github.com/qwenvk/qwenvk/chat"
 )
 
-// slashHelp explains the commands of a conversation.
-const slashHelp = `/help              this list
-/clear             forget the conversation
-/system [TEXT]     show or set the system message, and begin anew
-/think [on|off|auto], /no_think
-                   whether the model thinks before it answers
-/set [NAME VALUE]  show or change temp, top-k, top-p, min-p, typical-p, top-n-sigma,
-                   xtc-probability, xtc-threshold, repeat-penalty, presence-penalty,
-                   frequency-penalty, dry-multiplier, dry-base, dry-allowed-length,
-                   dry-breaker, mirostat, mirostat-tau, mirostat-eta, logit-bias,
-                   seed, max-tokens; the value "default" takes a change back
-/show              model, device, context, settings
-/stats             tell speeds after each answer, or no longer
-/quit              leave (also Ctrl-D)
+// slashCommand is a command of a conversation.
+type slashCommand struct {
+	name  string
+	takes string // what may stand behind it, as help shows it
+	help  []string
+	words []string // that Tab offers behind it
+	paths bool     // Tab offers paths
+	run   func(c *conversation, ctx context.Context, rest string) error
+}
 
-Several lines: begin and end with """, or end a line with \.
-Arrow keys recall earlier lines, Ctrl-R searches them.`
+// always makes a command of a function that the conversation survives whatever happens.
+func always(act func(c *conversation, rest string)) func(*conversation, context.Context, string) error {
+	return func(c *conversation, _ context.Context, rest string) error {
+		act(c, rest)
+		return nil
+	}
+}
 
-// slashCommands are what Tab completes.
-var slashCommands = []string{"/clear", "/help", "/no_think", "/quit", "/set", "/show", "/stats", "/system", "/think"}
+// slashCommands are in the order of help. It is filled by init because help lists it.
+var slashCommands []slashCommand
+
+func init() {
+	slashCommands = []slashCommand{
+		{name: "/help", help: []string{"this list"}, run: always(func(c *conversation, _ string) { c.say("%s\n", slashHelp()) })},
+		{name: "/clear", help: []string{"forget the conversation"}, run: always((*conversation).clear)},
+		{name: "/system", takes: "[TEXT]", help: []string{"show or set the system message, and begin anew"}, run: always((*conversation).system)},
+		{
+			name: "/think", takes: "[on|off|auto]", help: []string{"whether the model thinks before it answers"},
+			words: []string{"auto", "off", "on"}, run: always((*conversation).think),
+		},
+		{name: "/no_think", help: []string{"the same as /think off"}, run: always(func(c *conversation, _ string) { c.think("off") })},
+		{
+			name: "/set", takes: "[NAME VALUE]", help: []string{
+				"show or change temp, top-k, top-p, min-p, typical-p,",
+				"top-n-sigma, xtc-probability, xtc-threshold,",
+				"repeat-penalty, presence-penalty, frequency-penalty,",
+				"dry-multiplier, dry-base, dry-allowed-length, dry-breaker,",
+				"mirostat, mirostat-tau, mirostat-eta, logit-bias, seed,",
+				`max-tokens; the value "default" takes a change back.`,
+				"fold on|off: reasoning folds into one line when it ends;",
+				"markdown on|off: answers are shown as they look",
+			},
+			words: settingNames(), run: always((*conversation).set),
+		},
+		{
+			name: "/show", takes: "[thinking]", help: []string{"model, device, context, settings; the last reasoning (also Ctrl-O)"},
+			words: []string{"thinking"}, run: always((*conversation).show),
+		},
+		{name: "/save", takes: "PATH", help: []string{"write the conversation into a file"}, paths: true, run: always((*conversation).save)},
+		{name: "/load", takes: "PATH", help: []string{"go on with a saved conversation"}, paths: true, run: always((*conversation).load)},
+		{name: "/retry", help: []string{"answer the last message again"}, run: func(c *conversation, ctx context.Context, _ string) error { return c.retry(ctx) }},
+		{name: "/undo", help: []string{"take the last message and its answer back"}, run: always(func(c *conversation, _ string) { c.undo() })},
+		{
+			name: "/copy", takes: "[code]", help: []string{"copy the last answer, or its last code, to the clipboard"},
+			words: []string{"code"}, run: always((*conversation).copy),
+		},
+		{name: "/file", takes: "PATH", help: []string{"put a text file before the next message"}, paths: true, run: always((*conversation).attach)},
+		{name: "/tools", help: []string{"the tools that the model may call"}, run: always(func(c *conversation, _ string) { c.listTools() })},
+		{name: "/stats", help: []string{"tell speeds after each answer, or no longer"}, run: always((*conversation).toggleStats)},
+		{name: "/quit", help: []string{"leave (also Ctrl-D)"}, run: func(*conversation, context.Context, string) error { return errLeave }},
+	}
+}
+
+// slashOther are further names of commands, which neither help nor Tab mention.
+var slashOther = map[string]string{"/?": "/help", "/exit": "/quit", "/bye": "/quit"}
+
+// slashHelp explains the commands and the keys.
+func slashHelp() string {
+	var b strings.Builder
+	for _, s := range slashCommands {
+		begin := strings.TrimSpace(s.name + " " + s.takes)
+		for i, line := range s.help {
+			if i > 0 {
+				begin = ""
+			}
+			fmt.Fprintf(&b, "%-21s %s\n", begin, line)
+		}
+	}
+	b.WriteString(`
+Several lines: Alt-Enter, or \ at a line's end, or """ before and behind; a paste
+of several lines is one message. Arrow keys recall earlier messages, Ctrl-R
+searches them, Tab completes commands and paths. Ctrl-C stops an answer.`)
+	return b.String()
+}
+
+func slashNamed(name string) int {
+	if to, ok := slashOther[name]; ok {
+		name = to
+	}
+	return slices.IndexFunc(slashCommands, func(s slashCommand) bool { return s.name == name })
+}
 
 // command does what a line that begins with a slash says.
-func (c *conversation) command(_ context.Context, line string) error {
+func (c *conversation) command(ctx context.Context, line string) error {
 	name, rest, _ := strings.Cut(line, " ")
-	rest = strings.TrimSpace(rest)
-	switch name {
-	case "/help", "/?":
-		c.say("%s\n", slashHelp)
-	case "/quit", "/exit", "/bye":
-		return errLeave
-	case "/clear":
-		c.chat.Reset()
-		c.say("The conversation is forgotten.\n")
-	case "/system":
-		c.system(rest)
-	case "/think":
-		c.think(rest)
-	case "/no_think":
-		c.think("off")
-	case "/set":
-		c.set(rest)
-	case "/show":
-		c.show()
-	case "/stats":
-		c.a.stats = !c.a.stats
-		if c.a.stats {
-			c.say("Speeds follow each answer.\n")
-		} else {
-			c.say("Speeds are no longer told.\n")
-		}
-	default:
-		c.say("There is no command %s; /help lists them. A message that begins with a slash may begin with a space before it.\n", name)
+	if i := slashNamed(name); i >= 0 {
+		return slashCommands[i].run(c, ctx, strings.TrimSpace(rest))
 	}
+	c.say("There is no command %s; /help lists them. A message that begins with a slash may begin with a space before it.\n", name)
 	return nil
+}
+
+func (c *conversation) clear(string) {
+	c.chat.Reset()
+	c.attached = nil
+	c.say("The conversation is forgotten.\n")
+}
+
+func (c *conversation) toggleStats(string) {
+	if c.a.stats = !c.a.stats; c.a.stats {
+		c.say("Speeds follow each answer.\n")
+	} else {
+		c.say("Speeds are no longer told.\n")
+	}
 }
 
 func (c *conversation) system(text string) {
@@ -114,6 +174,9 @@ func (c *conversation) set(words string) {
 
 func (c *conversation) setValue(name, value string) error {
 	s := &c.a.sampling
+	if name == "fold" || name == "markdown" {
+		return c.setDisplay(name, value)
+	}
 	if known, err := s.setText(name, value); known {
 		return err
 	}
@@ -138,6 +201,29 @@ func (c *conversation) setValue(name, value string) error {
 	return nil
 }
 
+// setDisplay changes how answers are shown.
+func (c *conversation) setDisplay(name, value string) error {
+	switch {
+	case value != "on" && value != "off":
+		return fmt.Errorf("%s takes on or off, not %q", name, value)
+	case name == "fold":
+		c.unfolded = value == "off"
+	default:
+		c.raw = value == "off"
+	}
+	return nil
+}
+
+// settingNames are what /set takes.
+func settingNames() []string {
+	names := []string{"logit-bias", "dry-breaker", "seed", "max-tokens", "fold", "markdown"}
+	for _, s := range settings {
+		names = append(names, s.name)
+	}
+	slices.Sort(names)
+	return names
+}
+
 // settings lists what was changed from the model's own advice.
 func (c *conversation) settings() string {
 	var parts []string
@@ -157,7 +243,16 @@ func (c *conversation) settings() string {
 	return strings.Join(parts, ", ") + "; all else as the model advises"
 }
 
-func (c *conversation) show() {
+func (c *conversation) show(what string) {
+	switch what {
+	case "":
+	case "thinking":
+		c.print(c.unfold() + "\n")
+		return
+	default:
+		c.say("/show takes nothing, or thinking.\n")
+		return
+	}
 	i, o, r := c.m.Info(), c.chat.Options(), c.chat.Result()
 	c.say("model     %s (%s, %s, %s parameters)", i.Name, i.Architecture, i.Type, count(i.Params))
 	c.say("device    %s", c.m.runtime.Device().Name)

@@ -10,6 +10,11 @@ var arrows = map[string][]string{
 	// What people start or import.
 	"cmd/qwenvk":     {".", "cmd/qwenvk/...", "bench", "doctor", "convert", "chat", "chat/mcp", "chat/toolcheck", "tokenizer", "loader", "sampler", "demo", "internal/cliargs", "internal/hub"},
 	"cmd/qwenvk/...": {".", "chat", "tokenizer", "loader"},
+	// The terminal knows nothing of models.
+	"cmd/qwenvk/term":     {},
+	"cmd/qwenvk/term/vt":  {"cmd/qwenvk/term"},
+	"cmd/qwenvk/lineedit": {"cmd/qwenvk/term"},
+	"cmd/qwenvk/markdown": {"cmd/qwenvk/term"},
 	// The root puts the layers together, so it sees them all; but it renders and executes nothing itself.
 	".":       {"engine", "chat", "chat/toolcheck", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk", "internal/statefile"},
 	"bench":   {".", "chat", "sampler", "tokenizer"},
@@ -61,12 +66,13 @@ var leaves = []string{"internal/half"}
 // modules says which packages may import another module. A module without a row is refused, so that a dependency is
 // always somebody's decision; golang.org/x is Go's own and free.
 var modules = map[string][]string{
-	"github.com/vulkan-go/vulkan":  {"vk", "vk/internal/..."},
-	"github.com/vbauerster/mpb/v8": {"cmd/qwenvk"},
-	"github.com/urfave/cli":        {"cmd/qwenvk"},
-	"github.com/peterh/liner":      {"cmd/qwenvk", "cmd/qwenvk/..."},
-	"github.com/mattn/go-isatty":   {"cmd/qwenvk", "cmd/qwenvk/..."},
-	"github.com/dlclark/regexp2":   {"tokenizer"},
+	"github.com/vulkan-go/vulkan":   {"vk", "vk/internal/..."},
+	"github.com/vbauerster/mpb/v8":  {"cmd/qwenvk"},
+	"github.com/urfave/cli":         {"cmd/qwenvk"},
+	"github.com/mattn/go-runewidth": {"cmd/qwenvk/term"},
+	"github.com/clipperhouse/uax29": {"cmd/qwenvk/term"},
+	"github.com/mattn/go-isatty":    {"cmd/qwenvk", "cmd/qwenvk/..."},
+	"github.com/dlclark/regexp2":    {"tokenizer"},
 
 	"github.com/google/jsonschema-go":        {"chat/toolcheck"},
 	"github.com/modelcontextprotocol/go-sdk": {"chat/mcp", "internal/mcptest"},
