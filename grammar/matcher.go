@@ -75,7 +75,7 @@ func (m *Matcher) Mask(allowed []uint32, remaining int) error {
 		if len(plan) > 0 {
 			allowed[plan[0]>>5] |= 1 << (plan[0] & 31)
 		}
-		if len(plan) >= remaining {
+		if len(plan) > 0 && len(plan) >= remaining || remaining <= 0 {
 			return nil
 		}
 	}

@@ -1,31 +1,37 @@
 package grammar
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // maxShortest bounds the bytes of a completion that is looked for token by token.
 const maxShortest = 1 << 16
 
 // shortest returns the tokens of the shortest completion: the fewest that spell its bytes. If the answer followed a plan
-// so far, it is what is left of that.
+// so far, it is what is left of that. None is returned where another completion, of more bytes, takes fewer tokens.
 func (m *Matcher) shortest(remaining int) ([]int32, error) {
 	if m.planned {
 		return m.plan, nil
 	}
 	plan, n := m.spell()
-	if n > int64(remaining) {
-		if n >= endless {
-			return nil, fmt.Errorf("grammar: the vocabulary has no tokens for the shortest answer that fits")
-		}
-		return nil, fmt.Errorf("%w: it may have %d more tokens, and the shortest that fits takes %d", ErrBudget, remaining, n)
+	if cost := m.cost(); cost < n {
+		plan, n = nil, cost
 	}
-	m.plan, m.planned = plan, true
+	switch {
+	case n >= endless:
+		return nil, errors.New("grammar: the vocabulary has no tokens for the shortest answer that fits")
+	case n > int64(remaining):
+		return nil, fmt.Errorf("%w: it may have %d tokens, and the shortest that fits takes %d", ErrBudget, remaining, n)
+	}
+	m.plan, m.planned = plan, plan != nil
 	return plan, nil
 }
 
 // Shortest is the number of tokens that the shortest completion takes from here, an end token not counted.
 func (m *Matcher) Shortest() int {
 	_, n := m.spell()
-	return int(n)
+	return int(min(n, m.cost()))
 }
 
 // spell finds the fewest tokens for the shortest bytes.
