@@ -37,7 +37,7 @@ func randomWeights(rng *rand.Rand, name string, x []float32) {
 func TestOracleBias(t *testing.T) {
 	for _, s := range []shape{
 		{arch: "qwen2", bias: "_proj", vocab: 300, hidden: 448, layers: 1, heads: 7, kvHeads: 1, headDim: 64, ffn: 96},
-		{arch: "qwen2", bias: "v_proj", vocab: 317, hidden: 192, layers: 1, heads: 6, kvHeads: 2, headDim: 32, ffn: 160, tied: true},
+		{arch: "qwen3", bias: "v_proj", vocab: 317, hidden: 192, layers: 1, heads: 6, kvHeads: 2, headDim: 32, ffn: 160, tied: true},
 		{arch: "qwen3", bias: "self_attn", vocab: 290, hidden: 96, layers: 1, heads: 4, kvHeads: 2, headDim: 128, ffn: 96},
 	} {
 		path := writeModel(t, s, randomWeights)

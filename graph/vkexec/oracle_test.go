@@ -369,7 +369,7 @@ func writeModel(t *testing.T, s shape, fill func(rng *rand.Rand, name string, x 
 		"architectures": []string{map[string]string{"qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}[arch]}, "model_type": arch, "vocab_size": s.vocab, "hidden_size": s.hidden,
 		"intermediate_size": s.ffn, "num_hidden_layers": s.layers, "num_attention_heads": s.heads, "num_key_value_heads": s.kvHeads,
 		"head_dim": s.headDim, "max_position_embeddings": 512, "rms_norm_eps": 1e-6, "rope_theta": 1e6,
-		"tie_word_embeddings": s.tied, "torch_dtype": "bfloat16", "attention_bias": s.bias != "", "use_sliding_window": s.window > 0, "sliding_window": s.window, "max_window_layers": 1,
+		"tie_word_embeddings": s.tied, "torch_dtype": "bfloat16", "attention_bias": s.bias != "" && strings.Contains("self_attn.q_proj", s.bias), "use_sliding_window": s.window > 0, "sliding_window": s.window, "max_window_layers": 1,
 	})
 	if err != nil {
 		t.Fatal(err)
