@@ -34,9 +34,9 @@ type Engine struct {
 	exec    *vkexec.Executor
 	tok     *tokenizer.Tokenizer
 	options Options
-	pages   []uint32 // free KV pages
-	slots   []int    // free slots
-	chunk   int      // rows of a prompt chunk
+	pages   pagePool
+	slots   []int // free slots
+	chunk   int   // rows of a prompt chunk
 
 	// lastStep is the session of the last step if that was a decode step, whose next id is on the device.
 	lastStep *Session
@@ -48,10 +48,7 @@ type Engine struct {
 
 // New makes an engine over an executor, which stays the caller's to close. tok may be nil: tokens then have no text.
 func New(exec *vkexec.Executor, tok *tokenizer.Tokenizer, o Options) *Engine {
-	e := &Engine{exec: exec, tok: tok, options: o, chunk: exec.MaxRows(vkexec.TailNone), sources: map[*graph.Adapter]vkexec.Source{}}
-	for p := exec.Pages() - 1; p >= 0; p-- {
-		e.pages = append(e.pages, uint32(p))
-	}
+	e := &Engine{exec: exec, tok: tok, options: o, chunk: exec.MaxRows(vkexec.TailNone), sources: map[*graph.Adapter]vkexec.Source{}, pages: newPagePool(exec.Pages())}
 	for s := max(o.Slots, 1) - 1; s >= 0; s-- {
 		e.slots = append(e.slots, s)
 	}
@@ -93,6 +90,3 @@ func (e *Engine) noteStep(rows int, took time.Duration) {
 		e.chunk = max(minChunk, e.chunk/2)
 	}
 }
-
-// pagesFor is the number of pages that hold so many tokens.
-func pagesFor(tokens int) int { return (tokens + vkexec.PageTokens - 1) / vkexec.PageTokens }

@@ -32,7 +32,7 @@ func (s *Session) Close() {
 		return
 	}
 	s.closed = true
-	s.e.pages = append(s.e.pages, s.pages...)
+	s.e.pages.release(s.pages)
 	s.e.slots = append(s.e.slots, s.slot)
 	s.pages, s.cached = nil, nil
 	s.dropAdapters()
@@ -55,13 +55,11 @@ func (s *Session) reserve(tokens int) error {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
 	need := pagesFor(tokens) - len(s.pages)
-	if need > len(s.e.pages) {
-		return fmt.Errorf("BUG: engine: %d pages wanted, %d left", need, len(s.e.pages))
+	if need > len(s.e.pages.free) {
+		return fmt.Errorf("BUG: engine: %d pages wanted, %d left", need, len(s.e.pages.free))
 	}
 	for range need {
-		last := len(s.e.pages) - 1
-		s.pages = append(s.pages, s.e.pages[last])
-		s.e.pages = s.e.pages[:last]
+		s.pages = append(s.pages, s.e.pages.take())
 	}
 	return nil
 }

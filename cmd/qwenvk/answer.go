@@ -6,6 +6,7 @@ import (
 
 	"github.com/qwenvk/qwenvk"
 	"github.com/qwenvk/qwenvk/chat"
+	"github.com/qwenvk/qwenvk/tokenizer"
 )
 
 // turn is one answer to be made.
@@ -15,6 +16,9 @@ type turn struct {
 	plain    bool // no parsing: the prompt came from no template
 	thinking bool // the prompt ends inside <think>
 	tools    chat.Tools
+
+	beams     *beams               // nil: the answer is drawn
+	tokenizer *tokenizer.Tokenizer // for beams
 }
 
 // reply is an answer that is finished or was interrupted.
@@ -52,7 +56,7 @@ func answer(ctx context.Context, s *qwenvk.Session, t turn, emit func(chat.Delta
 	}
 	parser := chat.NewParser(t.thinking)
 	parser.SetTools(t.tools)
-	for token, err := range s.Generate(ctx, t.ids, t.options) {
+	for token, err := range t.tokens(ctx, s) {
 		if err != nil {
 			return nil, err
 		}

@@ -114,6 +114,7 @@ type answerDocument struct {
 	ToolCalls    []toolCall     `json:"tool_calls"`
 	IDs          []int32        `json:"ids"`
 	LogProbs     []tokenProb    `json:"logprobs,omitempty"`
+	Score        *float64       `json:"score,omitempty"` // of the best hypothesis of a beam search
 	FinishReason string         `json:"finish_reason"`
 	Usage        usageDocument  `json:"usage"`
 	Timings      timingDocument `json:"timings"`
@@ -170,6 +171,9 @@ func writeAnswerJSON(w io.Writer, m *loaded, r *reply, t turn) error {
 		d.ToolCalls = append(d.ToolCalls, jsonCall(call))
 	}
 	d.LogProbs = tokenProbs(m, r.drawn)
+	if t.beams != nil {
+		d.Score = &t.beams.best.Score
+	}
 	return writeJSON(w, d)
 }
 

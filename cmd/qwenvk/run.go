@@ -32,7 +32,7 @@ func (p *program) runCommand() *cli.Command {
 			text(promptFlags, "tools", "`file` with a JSON array of tools that the model may call"),
 			text(promptFlags, "template", "`file` with a Jinja template to use instead of the model's own"),
 			onOff(promptFlags, "raw", "no template: the prompt is continued as it is, special tokens in it are special"),
-		}, samplingFlags(), []cli.Flag{
+		}, samplingFlags(), beamFlags(), []cli.Flag{
 			number(outputFlags, "logprobs", "with --format json: log-probabilities of each token and of the `n` most probable ones, 1 to 64"),
 			text(outputFlags, "format", "`text/json`: the answer as it comes, or one document at the end"),
 			onOff(outputFlags, "stats", "tell speeds on stderr; with QWENVK_PROFILE=1 also the time of each operation"),
@@ -49,7 +49,11 @@ func (p *program) runModel(c *cli.Context) error {
 	if !c.Args().Present() {
 		p.note("no MODEL is named: %q, the small model inside this program, answers", demo.Name)
 	}
-	override := func(o *qwenvk.LoadOptions) { o.Template = a.template }
+	override := func(o *qwenvk.LoadOptions) {
+		if o.Template = a.template; a.beams != nil {
+			o.Sessions = a.beams.options.Beams
+		}
+	}
 	return p.withModel(c, a.model, override, func(ctx context.Context, m *loaded) error {
 		if a.interactive {
 			return p.converse(ctx, m, a)
@@ -73,6 +77,7 @@ type ask struct {
 	json, stats bool
 	sampling    samplingChoice
 	options     qwenvk.GenerateOptions // without Sampling
+	beams       *beams                 // nil: none are searched
 }
 
 // readAsk reads the flags and the prompt of a run.
@@ -93,6 +98,9 @@ func (p *program) readAsk(c *cli.Context) (*ask, error) {
 		return nil, err
 	}
 	if a.options.ThinkBudget, err = budgetFlag(c); err != nil {
+		return nil, err
+	}
+	if a.beams, err = readBeams(c, a); err != nil {
 		return nil, err
 	}
 	if c.Args().Present() {
@@ -190,6 +198,8 @@ func (a *ask) check() error {
 		return usageError("a chat needs the template; give --raw a prompt with -p")
 	case a.interactive && a.options.IgnoreEOS:
 		return usageError("--ignore-eos is for one answer, a chat would never get its turn back; name a prompt with -p")
+	case a.interactive && a.beams != nil:
+		return usageError("--beams is for one answer; name a prompt with -p")
 	case a.interactive && a.json:
 		return usageError("--format json is for one answer; name a prompt with -p")
 	case a.system != "" && len(a.messages) > 0 && a.messages[0].Role == "system":
@@ -210,7 +220,7 @@ func validText(what, text string) error {
 
 // turn makes token ids of what was asked.
 func (p *program) turn(ctx context.Context, m *loaded, a *ask) (t turn, err error) {
-	t = turn{ids: a.ids, options: a.options, plain: true}
+	t = turn{ids: a.ids, options: a.options, plain: true, beams: a.beams, tokenizer: m.Tokenizer()}
 	rendered := ""
 	switch {
 	case a.ids != nil:

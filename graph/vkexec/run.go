@@ -45,6 +45,9 @@ type Candidates struct {
 	Max, LogSumExp float32 // over the whole vocabulary, after penalties
 }
 
+// MaxCandidates is how many candidates a sequence has at most.
+const MaxCandidates = shaders.TopK
+
 // SetBlocks tells which physical pages hold the slot's tokens, in order. It takes effect with the next Run.
 func (e *Executor) SetBlocks(slot int, pages []uint32) {
 	at := e.step.BlocksAt() + slot*e.step.MaxBlocks
