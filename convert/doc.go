@@ -15,5 +15,6 @@
 // and on the disk. Whatever ends the run before that, an error, a full disk or a person, leaves
 // nothing behind, and a file of the name that was there before stays as it was.
 //
-// The package knows no device and computes no model.
+// The package knows no device and computes no model; package model only tells it whether the tensors are those that the
+// configuration asks for.
 package convert

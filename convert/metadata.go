@@ -209,6 +209,9 @@ func notes(c *loader.Checkpoint, outputs []*output) []string {
 		if config.SlidingWindow > 0 {
 			list = append(list, fmt.Sprintf("GGUF files of %s have no sliding window: beyond %d tokens all layers of the new file see everything", c.Architecture(), config.SlidingWindow))
 		}
+		if config.Trained > 0 {
+			list = append(list, fmt.Sprintf("GGUF files of %s have neither dynamic NTK scaling nor logn attention: the new file is the model only up to %d tokens", c.Architecture(), config.Trained))
+		}
 		if config.RoPEScaling.Type == "dynamic" {
 			list = append(list, "GGUF has no dynamic RoPE scaling: give --rope-scaling when you run the new file")
 		}

@@ -2,6 +2,7 @@ package convert
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/qwenvk/qwenvk/loader"
 	"github.com/qwenvk/qwenvk/loader/gguf"
+	"github.com/qwenvk/qwenvk/model"
 	"github.com/qwenvk/qwenvk/quant"
 )
 
@@ -59,6 +61,19 @@ func newPlan(c *loader.Checkpoint, p Preset) ([]*output, error) {
 		}
 	}
 	return outputs, nil
+}
+
+// checkModel holds the tensors against the configuration, as loading the model does: a file of tensors that do not fit its
+// own metadata would be no model. What fits but is not computed here stays; other programs may compute it.
+func checkModel(c *loader.Checkpoint) error {
+	_, err := model.New(c, model.Options{})
+	if embedding, ok := c.Tensor("token_embd.weight"); err != nil && !errors.Is(err, model.ErrWeights) && (!ok || embedding.Rows != c.Config().Vocab) {
+		err = fmt.Errorf("the embedding has %d rows, the vocabulary %d tokens: %w", embedding.Rows, c.Config().Vocab, model.ErrWeights)
+	}
+	if errors.Is(err, model.ErrWeights) {
+		return &loader.Error{File: c.Path(), Problem: "its tensors are not those that its configuration asks for", Err: err, Kind: loader.ErrCorrupt}
+	}
+	return nil
 }
 
 // factsOf gathers what choices of types depend on.

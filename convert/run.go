@@ -54,6 +54,9 @@ func Run(ctx context.Context, c *loader.Checkpoint, path string, o Options) (Res
 	if err := checkOutput(path, c); err != nil {
 		return Result{}, err
 	}
+	if err := checkModel(c); err != nil {
+		return Result{}, err
+	}
 	outputs, err := newPlan(c, o.Preset)
 	if err != nil {
 		return Result{}, err

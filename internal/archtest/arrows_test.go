@@ -18,7 +18,7 @@ var arrows = map[string][]string{
 	// The root puts the layers together, so it sees them all; but it renders and executes nothing itself.
 	".":       {"engine", "chat", "chat/toolcheck", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk", "internal/statefile"},
 	"bench":   {".", "chat", "sampler", "tokenizer"},
-	"convert": {"loader", "loader/gguf", "quant", "tokenizer"},
+	"convert": {"model", "loader", "loader/gguf", "quant", "tokenizer"},
 	"demo":    {},
 
 	// Text.
