@@ -71,10 +71,34 @@ func (c *context) each(l int, part string, rows, cols int) graph.Experts {
 			c.b.Fail(fmt.Errorf("%s: tensor %s: GPTQ's desc_act gives each expert an order of its own for the input that they share, which is not computed; give a model without desc_act: %w", t.File, t.FileName, ErrUnsupported))
 		}
 		if c.b.Err() != nil {
-			break
+			return all
 		}
 	}
+	c.alike(all)
 	return all
+}
+
+// alike makes the matrices of all experts of one layout, which one kernel reads: where a file stores some in another
+// plain type than the first, all become F32, which holds every such weight as it is.
+func (c *context) alike(all graph.Experts) {
+	plain, differ := true, -1
+	for e, w := range all {
+		plain = plain && w.Layout.Dense()
+		if differ < 0 && w.Layout != all[0].Layout {
+			differ = e
+		}
+	}
+	switch {
+	case differ < 0:
+	case plain:
+		for e := range all {
+			all[e].Layout = quant.LayoutOf(quant.F32)
+		}
+	default:
+		t, _ := c.checkpoint.Tensor(all[differ].Name)
+		c.b.Fail(fmt.Errorf("%s: tensor %s is stored as %s and the first expert as %s: quantised experts of one layer must be of one type: %w",
+			t.File, t.FileName, all[differ].Layout.Name(), all[0].Layout.Name(), ErrUnsupported))
+	}
 }
 
 // unchanged asks for a weight that stays as the file stores it: a router's, whose rounding would send tokens to other

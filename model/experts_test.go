@@ -63,6 +63,25 @@ func TestExpertsRefused(t *testing.T) {
 	}
 }
 
+// TestExpertsOfSeveralTypes: a layer whose experts a file stores in different plain types is computed in F32, which holds
+// all of them; the other layers stay as they are.
+func TestExpertsOfSeveralTypes(t *testing.T) {
+	const up = `"model.layers.0.mlp.experts.5.up_proj.weight":{"dtype":`
+	m, err := model.New(edited(t, "qwen3moe-top2", "model.safetensors", up+`"BF16"`, up+`"F16" `), model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range m.Graph.Packs() {
+		want := quant.BF16
+		if strings.HasPrefix(p.Name, "blk.0.ffn_up") {
+			want = quant.F32
+		}
+		if p.Experts > 0 && p.Layout() != quant.LayoutOf(want) {
+			t.Errorf("%s is stored as %s, want %v", p.Name, p.Layout().Name(), want)
+		}
+	}
+}
+
 // TestActive counts the weights that a token uses, by hand, and keeps the router as it is stored.
 func TestActive(t *testing.T) {
 	c, err := loader.Open(testkit.Path(t, "golden/qwen3moe-top8-mixed"))
