@@ -1,7 +1,6 @@
 package loader
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -194,7 +193,7 @@ func (c *Checkpoint) lostTensor(places map[string]string, quantised *layers) err
 // findShards returns the names of the safetensors files and, for a sharded model, which file
 // holds which tensor. As in transformers, a single file is preferred to an index.
 func findShards(dir string) (shards []string, places map[string]string, err error) {
-	if _, err := os.Stat(filepath.Join(dir, singleFile)); err == nil {
+	if _, err := os.Lstat(filepath.Join(dir, singleFile)); err == nil { // a link that leads nowhere is told of when it is opened
 		return []string{singleFile}, nil, nil
 	}
 	path := filepath.Join(dir, indexFile)
@@ -205,16 +204,17 @@ func findShards(dir string) (shards []string, places map[string]string, err erro
 	if text == nil {
 		return nil, nil, noModelIn(dir)
 	}
-	var index struct {
-		WeightMap map[string]string `json:"weight_map"`
-	}
-	if err := json.Unmarshal(text, &index); err != nil {
+	index, err := parseObject(text)
+	if err != nil {
 		return nil, nil, corrupt(path, err)
 	}
-	if len(index.WeightMap) == 0 {
+	if index.read("weight_map", &places); index.err != nil {
+		return nil, nil, corrupt(path, index.err)
+	}
+	if len(places) == 0 {
 		return nil, nil, corrupt(path, missingKey("weight_map"))
 	}
-	for name, shard := range index.WeightMap {
+	for name, shard := range places {
 		if !plainName(shard) {
 			return nil, nil, &Error{
 				File: path, Kind: ErrCorrupt, Advice: "do not trust this model",
@@ -237,7 +237,7 @@ func findShards(dir string) (shards []string, places map[string]string, err erro
 			Problem: fmt.Sprintf("%d of the model's %d files are missing: %s", len(lost), len(shards), few(lost)),
 		}
 	}
-	return shards, index.WeightMap, nil
+	return shards, places, nil
 }
 
 // plainName reports whether name is a safetensors file's own name and no path, on any system.

@@ -21,7 +21,12 @@ func parseObject(text []byte) (*object, error) {
 	if text == nil {
 		return o, nil
 	}
-	if err := json.Unmarshal(text, &o.keys); err != nil {
+	err := json.Unmarshal(text, &o.keys)
+	var t *json.UnmarshalTypeError
+	if errors.As(err, &t) {
+		err = fmt.Errorf("it is of type %s where an object is expected", t.Value)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("it is not JSON as expected: %w", err)
 	}
 	return o, nil

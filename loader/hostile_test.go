@@ -67,6 +67,9 @@ func TestNotAModel(t *testing.T) {
 	} {
 		refused(t, write(c.name, c.content), c.kind, c.want)
 	}
+	if _, err := loader.Open(filepath.Join(dir, "v1.gguf")); strings.Contains(err.Error(), "types") {
+		t.Errorf("%q advises about types of tensors", err)
+	}
 	refused(t, filepath.Join(dir, "absent.gguf"), loader.ErrNotFound, "no such file")
 	refused(t, filepath.Join(dir, "notes.txt", "x"), nil, "cannot be opened")
 	if _, err := loader.Open(""); !errors.Is(err, loader.ErrNotFound) {
@@ -106,6 +109,10 @@ func TestNotAFolder(t *testing.T) {
 		{"weights a pointer", map[string]string{"config.json": complete, "model.safetensors": "version https://git-lfs.github.com/spec/v1\n"}, loader.ErrUnsupportedModel, "git lfs pull"},
 		{"weights damaged", map[string]string{"config.json": complete, "model.safetensors": "\xff\x00\x00\x00\x00\x00\x00\x00{}"}, loader.ErrCorrupt, "claims 255 bytes"},
 		{"index damaged", map[string]string{"config.json": complete, "model.safetensors.index.json": "{"}, loader.ErrCorrupt, "index.json"},
+		{"index a list", map[string]string{"config.json": complete, "model.safetensors.index.json": "[1]"}, loader.ErrCorrupt, "it is of type array where an object is expected"},
+		{"index of numbers", map[string]string{"config.json": complete, "model.safetensors.index.json": `{"weight_map":{"a":1}}`}, loader.ErrCorrupt, `key "weight_map": its value is a number`},
+		{"shape negative", map[string]string{"config.json": complete, "model.safetensors": strings.Replace(shard("a"), `[1]`, `-[1`, 1)}, loader.ErrCorrupt, "JSON is damaged"},
+		{"shape a text", map[string]string{"config.json": complete, "model.safetensors": strings.Replace(shard("a"), `"U8"`, "8   ", 1)}, loader.ErrCorrupt, "a number stands where none is possible"},
 		{"index empty", map[string]string{"config.json": complete, "model.safetensors.index.json": "{}"}, loader.ErrCorrupt, `"weight_map" is missing`},
 		{"shard missing", map[string]string{"config.json": complete, "model.safetensors.index.json": `{"weight_map":{"a":"m-1.safetensors","b":"m-2.safetensors"}}`, "m-1.safetensors": "x"}, loader.ErrNotFound, "1 of the model's 2 files are missing: m-2.safetensors"},
 		{"shard lacks its tensor", map[string]string{"config.json": complete, "model.safetensors.index.json": `{"weight_map":{"a":"m.safetensors"}}`, "m.safetensors": shard("b")}, loader.ErrCorrupt, `tensor "a" is missing`},
@@ -124,6 +131,14 @@ func TestNotAFolder(t *testing.T) {
 			}
 			refused(t, dir, c.kind, c.want)
 		})
+	}
+	for _, target := range []string{"blobs/gone", "model.safetensors"} { // as a cache without its files has, and a circle
+		dir := t.TempDir()
+		path := filepath.Join(dir, "model.safetensors")
+		if err := errors.Join(os.WriteFile(filepath.Join(dir, "config.json"), []byte(complete), 0o600), os.Symlink(target, path)); err != nil {
+			t.Skip(err)
+		}
+		refused(t, dir, nil, path+": ")
 	}
 	for _, bad := range []string{"../m.safetensors", "/m.safetensors", `..\m.safetensors`, `C:m.safetensors`, "sub/m.safetensors", ".safetensors", "m.bin", "", "m.safetensors/", "m\x00.safetensors"} {
 		dir := t.TempDir()

@@ -133,7 +133,11 @@ func parsePart(path string, data []byte, n, count int) (*gguf.File, error) {
 func ggufError(path string, err error) error {
 	var u *gguf.UnsupportedError
 	if errors.As(err, &u) {
-		return unsupported(path, err.Error(), "the types that work are "+typeNames())
+		advice := ""
+		if u.Type {
+			advice = "the types that work are " + typeNames()
+		}
+		return unsupported(path, err.Error(), advice)
 	}
 	return corrupt(path, err)
 }

@@ -239,6 +239,8 @@ func arguments(c *cli.Context, least, most int) error {
 	switch {
 	case n < least:
 		return usageError("%s needs %s; see qwenvk %s --help", c.Command.Name, c.Command.ArgsUsage, c.Command.Name)
+	case n > most && most == 0:
+		return usageError("%s takes no arguments: %q is too much", c.Command.Name, c.Args().First())
 	case n > most:
 		return usageError("%s takes %s and no more: %q is too much", c.Command.Name, c.Command.ArgsUsage, c.Args().Get(most))
 	}

@@ -40,6 +40,7 @@ type Tensor struct {
 // UnsupportedError is about a file that may be sound but that this package cannot read.
 type UnsupportedError struct {
 	Problem string
+	Type    bool // it is about the type of a tensor, not about the whole file
 }
 
 func (e *UnsupportedError) Error() string { return e.Problem }
@@ -105,11 +106,11 @@ func checkVersion(v uint32) error {
 	case v == 2 || v == 3:
 		return nil
 	case v == 1:
-		return &UnsupportedError{"it is GGUF version 1, of 2023; convert the model again, to version 3"}
+		return &UnsupportedError{Problem: "it is GGUF version 1, of 2023; convert the model again, to version 3"}
 	case v&0xffff == 0:
-		return &UnsupportedError{"it is a big-endian GGUF file; only little-endian files are read"}
+		return &UnsupportedError{Problem: "it is a big-endian GGUF file; only little-endian files are read"}
 	}
-	return &UnsupportedError{fmt.Sprintf("it is GGUF version %d; versions 2 and 3 are read", v)}
+	return &UnsupportedError{Problem: fmt.Sprintf("it is GGUF version %d; versions 2 and 3 are read", v)}
 }
 
 // readKey reads one key with its value.
@@ -206,7 +207,7 @@ func readTensor(r *reader) (t Tensor, p place, err error) {
 	t.Type = TensorType(number)
 	block, size := t.Type.Block()
 	if block == 0 {
-		return t, p, &UnsupportedError{fmt.Sprintf("its %v is unknown", t.Type)}
+		return t, p, &UnsupportedError{Problem: fmt.Sprintf("its %v is unknown", t.Type), Type: true}
 	}
 	if inner := uint64(t.Shape[len(t.Shape)-1]); inner%block != 0 {
 		return t, p, fmt.Errorf("rows of %d elements are not whole %v blocks of %d", inner, t.Type, block)

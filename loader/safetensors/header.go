@@ -159,5 +159,9 @@ func syntax(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("its JSON ends too early")
 	}
+	var t *json.UnmarshalTypeError
+	if errors.As(err, &t) {
+		return fmt.Errorf("a %s stands where none is possible", t.Value)
+	}
 	return fmt.Errorf("its JSON is damaged: %w", err)
 }
