@@ -26,6 +26,10 @@ type ChatOptions struct {
 	Stop      []string        // texts that end an answer
 
 	ThinkBudget *int // tokens that the model may think before it must answer; nil: as many as it likes. See [GenerateOptions]
+
+	// ContextShift leaves the oldest turns out when the context is full; without it an answer ends there. The system message
+	// stays, and so do all in Messages.
+	ContextShift bool
 }
 
 // Delta is a piece of an answer. Of its fields one is set, as a rule.
@@ -43,6 +47,7 @@ type Chat struct {
 	session  *Session
 	options  ChatOptions
 	messages []chat.Message
+	shifted  int     // messages behind the system message that the context no longer holds
 	total    *Result // of the answers of a Run
 }
 
@@ -62,7 +67,7 @@ func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
 
 // Reset begins the conversation anew, with the system message.
 func (c *Chat) Reset() {
-	c.messages = nil
+	c.messages, c.shifted = nil, 0
 	if c.options.System != "" {
 		c.messages = []chat.Message{{Role: "system", Content: c.options.System}}
 	}
@@ -123,9 +128,8 @@ type answered struct {
 
 // answer makes the next turn and adds it to the messages.
 func (c *Chat) answer(ctx context.Context, tools chat.Tools, yield func(Delta, error) bool) (a answered, err error) {
-	rendered, err := c.model.Render(ctx, chat.RenderOptions{
-		Messages: c.messages, Tools: tools, Think: c.options.Think, AddGenerationPrompt: true,
-	})
+	prompt := chat.RenderOptions{Messages: c.window(), Tools: tools, Think: c.options.Think, AddGenerationPrompt: true}
+	rendered, err := c.model.Render(ctx, prompt)
 	if err != nil {
 		return a, err
 	}
@@ -162,7 +166,7 @@ func (c *Chat) answer(ctx context.Context, tools chat.Tools, yield func(Delta, e
 	}
 	for tok, err := range c.session.Generate(ctx, ids, GenerateOptions{
 		Sampling: sampling, MaxTokens: c.options.MaxTokens, Stop: c.options.Stop,
-		Reasoning: true, ThinkBudget: c.options.ThinkBudget,
+		Reasoning: true, ThinkBudget: c.options.ThinkBudget, Shift: c.shift(prompt),
 	}) {
 		if err != nil {
 			return a, err

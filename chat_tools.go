@@ -259,7 +259,7 @@ func (r Result) plus(next Result) Result {
 			PrefillMS:    r.Timings.PrefillMS + next.Timings.PrefillMS,
 			DecodeMS:     r.Timings.DecodeMS + next.Timings.DecodeMS,
 		},
-		Counts: next.Counts,
+		Counts: next.Counts, Shifts: r.Shifts + next.Shifts,
 	}
 	if sum.Timings.PrefillMS > 0 {
 		sum.Timings.PrefillTPS = computed / sum.Timings.PrefillMS

@@ -26,11 +26,16 @@ type GenerateOptions struct {
 	// of 0 it stays empty.
 	Reasoning   bool
 	ThinkBudget *int
+
+	// Shift makes room when the context is full, also for a prompt that does not fit; nil: the answer ends there, with the
+	// finish reason "length". What stays is computed anew.
+	Shift Shift
 }
 
 func (o GenerateOptions) forEngine() engine.GenerateOptions {
 	return engine.GenerateOptions{
 		Sampling: o.Sampling, MaxTokens: o.MaxTokens, Stop: o.Stop, IgnoreEOS: o.IgnoreEOS, LogProbs: o.LogProbs,
+		Shift: o.Shift,
 	}
 }
 
@@ -57,6 +62,7 @@ type Result struct {
 	Usage        Usage
 	Timings      Timings
 	Counts       Counts
+	Shifts       int // how often the context was full and GenerateOptions.Shift made room
 }
 
 // Usage counts tokens.
@@ -128,7 +134,7 @@ func (s *Session) Result() Result {
 	r := s.s.Result()
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	out := Result{
-		FinishReason: string(r.FinishReason), IDs: r.IDs,
+		FinishReason: string(r.FinishReason), IDs: r.IDs, Shifts: r.Shifts,
 		Usage:   Usage{PromptTokens: r.PromptTokens, CachedTokens: r.CachedTokens, CompletionTokens: len(r.IDs), ReasoningTokens: r.ReasoningTokens},
 		Timings: Timings{PrefillMS: ms(r.Prefill), FirstTokenMS: ms(r.FirstToken), DecodeMS: ms(r.Decode)},
 		Counts:  Counts{Dispatches: r.Dispatches, Barriers: r.Barriers, Submits: r.SubmitsPerDecode},

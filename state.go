@@ -24,6 +24,9 @@ var (
 	ErrDamaged = statefile.ErrDamaged
 )
 
+// StateMagic is what files of saved sessions begin with.
+const StateMagic = statefile.Magic
+
 // Save writes the session's tokens and its cache, so that Restore can go on from them without computing them again. The
 // file takes what the cache takes, see Info.KVBytesPerToken. Error: [ErrBusy] while an answer is running.
 func (s *Session) Save(ctx context.Context, w io.Writer) error {
@@ -146,11 +149,12 @@ func (m *Model) ropeDigest() string {
 type conversation struct {
 	System   string         `json:"system,omitempty"`
 	Messages []chat.Message `json:"messages"`
+	Shifted  int            `json:"shifted,omitempty"` // messages that the context no longer held
 }
 
 // Save writes the conversation with its cache, see [Session.Save].
 func (c *Chat) Save(ctx context.Context, w io.Writer) error {
-	text, err := json.Marshal(conversation{System: c.options.System, Messages: c.messages})
+	text, err := json.Marshal(conversation{System: c.options.System, Messages: c.messages, Shifted: c.shifted})
 	if err != nil {
 		return err
 	}
@@ -176,7 +180,7 @@ func (c *Chat) Load(ctx context.Context, r io.Reader) (note string, err error) {
 	if note, err = c.session.restore(ctx, f); err != nil {
 		return "", err
 	}
-	c.messages, c.options.System = saved.Messages, saved.System
+	c.messages, c.options.System, c.shifted, c.total = saved.Messages, saved.System, max(0, saved.Shifted), nil
 	return note, nil
 }
 

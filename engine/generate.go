@@ -21,6 +21,7 @@ type GenerateOptions struct {
 
 	Constraint Constraint // which tokens may come; nil: all
 	LogProbs   int        // tokens to tell the log-probability of with each chosen one, the most probable; 0: none
+	Shift      Shift      // makes room where the context is full; nil: the answer ends there
 	Reasoning  *Reasoning // the block at the beginning in which the model may think; nil: the answer has none
 }
 
@@ -50,6 +51,7 @@ type Result struct {
 	IDs              []int32 // generated ids, an end token included
 	PromptTokens     int
 	CachedTokens     int // of the prompt, found in the cache
+	Shifts           int // how often the context was full and Shift made room
 	ReasoningTokens  int // of IDs: those of the Reasoning block, with its tags
 	Prefill          time.Duration
 	FirstToken       time.Duration // from the call to the first token
@@ -111,9 +113,13 @@ type generation struct {
 func (g *generation) run(ctx context.Context, yield func(Token, error) bool) error {
 	s := g.s
 	var err error
+	if g.ids, err = g.room(ctx, g.ids); err != nil {
+		return err
+	}
 	if err = s.fits(g.ids); err != nil {
 		return err
 	}
+	s.result.PromptTokens = len(g.ids)
 	if g.sampler, err = sampler.New(g.o.Sampling); err != nil {
 		return err
 	}
@@ -121,10 +127,7 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 		g.text = s.e.tok.NewStream(tokenizer.DecodeOptions{SkipSpecial: true})
 	}
 	g.stop = newStopMatcher(g.o.Stop)
-	g.limit = s.e.options.Context - len(g.ids) + 1 // the last token need not be fed
-	if g.o.MaxTokens > 0 {
-		g.limit = min(g.limit, g.o.MaxTokens)
-	}
+	g.limit = g.most()
 	begin, over := g.follow(g.forced(), yield)
 	if over {
 		return nil
@@ -135,26 +138,19 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 	if g.bound, err = g.mask(); err != nil {
 		return err
 	}
-	if err := s.reserve(min(s.e.options.Context, len(g.ids)+g.limit)); err != nil {
+	if err := s.reserve(min(s.e.options.Context-len(g.ids), g.limit) + len(g.ids)); err != nil {
 		return err
 	}
 	if err := g.checkBias(); err != nil {
 		return err
 	}
-	if g.penalises() {
-		if err := g.setHistory(ctx); err != nil {
-			return err
-		}
-	}
-
 	s.begin(len(g.ids))
 	s.result.CachedTokens = s.common(g.ids)
-	r, err := s.prefill(ctx, slices.Concat(g.ids, begin), g.tail(), g.history(vkexec.Penalise))
+	ids, err := g.room(ctx, slices.Concat(g.ids, begin))
 	if err != nil {
 		return err
 	}
-	id, err := g.choose(ctx, r)
-	s.e.mu.Unlock()
+	id, err := g.restart(ctx, ids)
 	if err != nil {
 		return err
 	}
@@ -195,15 +191,28 @@ func (g *generation) decode(ctx context.Context, id int32, yield func(Token, err
 			g.emit(end, yield)
 			break
 		}
-		if len(forced) > 0 {
+		shifted := g.o.Shift != nil && len(s.cached)+1+len(forced) > s.e.options.Context
+		switch {
+		case shifted:
+			ids, err := g.room(ctx, slices.Concat(s.cached, []int32{id}, forced))
+			if errors.Is(err, ErrContextFull) {
+				return g.full(yield)
+			}
+			if err != nil {
+				return err
+			}
+			if id, err = g.restart(ctx, ids); err != nil {
+				return err
+			}
+		case len(forced) > 0:
 			id, err = g.feedForced(ctx, append([]int32{id}, forced...))
-		} else {
+		default:
 			id, err = g.step(ctx, id, fresh)
 		}
 		if err != nil {
 			return err
 		}
-		fresh = g.bound || len(forced) > 0 // the device does not hold a choice of the host's, nor goes on behind several rows
+		fresh = g.bound || shifted || len(forced) > 0 // the device does not hold a choice of the host's, nor goes on behind several rows
 		s.result.DecodeSteps++
 	}
 	return nil

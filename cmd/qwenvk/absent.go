@@ -24,8 +24,6 @@ func absentFlags(command string) []cliargs.Flag {
 		{[]string{"grammar"}, false, "structured answers", []string{"run"}},
 		{[]string{"mcp"}, false, "tool servers (MCP)", []string{"run"}},
 		{[]string{"yes", "y"}, true, "tool servers (MCP)", []string{"run"}},
-		{[]string{"prompt-cache"}, false, "prompt caches on disk", []string{"run"}},
-		{[]string{"context-shift"}, true, "context shifting", []string{"run"}},
 		{[]string{"random"}, false, "models of random weights", []string{"bench"}},
 		{[]string{"type"}, false, "models of random weights", []string{"bench"}},
 		{[]string{"kernels"}, true, "measuring of single kernels", []string{"bench"}},

@@ -37,7 +37,7 @@ var errLeave = errors.New("leave")
 // converse talks until the person leaves.
 func (p *program) converse(ctx context.Context, m *loaded, a *ask) (err error) {
 	talk, err := m.NewChat(qwenvk.ChatOptions{
-		System: a.system, Think: a.think, Tools: a.tools, MaxTokens: a.options.MaxTokens, Stop: a.options.Stop, ThinkBudget: a.options.ThinkBudget,
+		System: a.system, Think: a.think, Tools: a.tools, MaxTokens: a.options.MaxTokens, Stop: a.options.Stop, ThinkBudget: a.options.ThinkBudget, ContextShift: a.shift,
 	})
 	if err != nil {
 		return err
@@ -45,6 +45,9 @@ func (p *program) converse(ctx context.Context, m *loaded, a *ask) (err error) {
 	defer func() { err = errors.Join(err, talk.Close()) }()
 	if m.DefaultTemplate() {
 		p.noteChatML(m.name)
+	}
+	if err := a.cache.restore(ctx, talk.RestoreCache); err != nil {
+		return err
 	}
 	lines := p.openLines()
 	defer func() { err = errors.Join(err, lines.Close()) }()
@@ -149,7 +152,12 @@ func (c *conversation) reply(parent context.Context, text string) (err error) {
 	}
 	c.attached = nil
 	r := c.chat.Result()
+	if c.answer == 1 {
+		c.a.cache.update(ctx, r, c.chat.SaveCache)
+	}
 	switch {
+	case r.Shifts > 0:
+		c.say("(the context of %d tokens was full: the oldest messages are no longer in it)", c.m.Info().Context)
 	case r.FinishReason == "interrupted":
 		c.say("(stopped)")
 	case r.FinishReason == "length" && c.a.options.MaxTokens == 0:

@@ -31,6 +31,8 @@ func (p *program) runCommand() *cli.Command {
 			number(promptFlags, "think-budget", "`tokens` that the model may think before it must answer; 0: none (default: as many as it likes)"),
 			text(promptFlags, "tools", "`file` with a JSON array of tools that the model may call"),
 			text(promptFlags, "template", "`file` with a Jinja template to use instead of the model's own"),
+			text(promptFlags, "prompt-cache", "`file` that keeps what was computed of a prompt, for prompts that begin alike"),
+			onOff(promptFlags, "context-shift", "when the context is full, go on without the oldest turns instead of ending the answer"),
 			onOff(promptFlags, "raw", "no template: the prompt is continued as it is, special tokens in it are special"),
 		}, samplingFlags(), beamFlags(), []cli.Flag{
 			number(outputFlags, "logprobs", "with --format json: log-probabilities of each token and of the `n` most probable ones, 1 to 64"),
@@ -76,6 +78,8 @@ type ask struct {
 	interactive bool
 	json, stats bool
 	sampling    samplingChoice
+	cache       *promptCache           // nil: none
+	shift       bool                   // --context-shift
 	options     qwenvk.GenerateOptions // without Sampling
 	beams       *beams                 // nil: none are searched
 }
@@ -98,6 +102,10 @@ func (p *program) readAsk(c *cli.Context) (*ask, error) {
 		return nil, err
 	}
 	if a.options.ThinkBudget, err = budgetFlag(c); err != nil {
+		return nil, err
+	}
+	a.shift = c.Bool("context-shift")
+	if a.cache, err = p.openPromptCache(c.String("prompt-cache")); err != nil {
 		return nil, err
 	}
 	if a.beams, err = readBeams(c, a); err != nil {
@@ -228,12 +236,17 @@ func (p *program) turn(ctx context.Context, m *loaded, a *ask) (t turn, err erro
 			return t, fmt.Errorf("--ids: the ids of %s go from 0 to %d", m.Info().Name, vocab-1)
 		}
 		a.sampling.apply(m, "", &t.options)
+		t.options.Shift = a.shiftText(m, t.ids)
 		return t, nil
 	case a.raw:
 		rendered = a.prompt
 	default:
-		if rendered, err = p.render(ctx, m, a); err != nil {
+		prompt := a.conversation()
+		if rendered, err = p.render(ctx, m, a, prompt); err != nil {
 			return t, err
+		}
+		if a.shift {
+			t.options.Shift = m.ShiftTurns(prompt, m.Info().Context, nil)
 		}
 		t.plain, t.thinking, t.options.Reasoning = false, m.ChatTemplate().OpensThinking(rendered), true
 		t.tools = a.tools
@@ -241,10 +254,25 @@ func (p *program) turn(ctx context.Context, m *loaded, a *ask) (t turn, err erro
 	a.sampling.apply(m, rendered, &t.options)
 	p.checkThinking(m, rendered, &t.options)
 	t.ids, err = m.Tokenizer().Encode(rendered, tokenizer.EncodeOptions{})
+	if a.raw {
+		t.options.Shift = a.shiftText(m, t.ids)
+	}
 	return t, err
 }
 
-func (p *program) render(ctx context.Context, m *loaded, a *ask) (string, error) {
+// conversation is what the template is given.
+func (a *ask) conversation() chat.RenderOptions {
+	messages := a.messages
+	if messages == nil {
+		messages = []chat.Message{{Role: "user", Content: a.prompt}}
+	}
+	if a.system != "" {
+		messages = append([]chat.Message{{Role: "system", Content: a.system}}, messages...)
+	}
+	return chat.RenderOptions{Messages: messages, Tools: a.tools, Think: a.think, AddGenerationPrompt: true}
+}
+
+func (p *program) render(ctx context.Context, m *loaded, a *ask, prompt chat.RenderOptions) (string, error) {
 	template := m.ChatTemplate()
 	if template == nil {
 		return "", fmt.Errorf("%s has no chat template; give one with --template FILE, or continue text with --raw", m.name)
@@ -255,14 +283,7 @@ func (p *program) render(ctx context.Context, m *loaded, a *ask) (string, error)
 	if a.think != chat.ThinkAuto && !template.TakesThinking() {
 		p.warn("--think has no effect: the chat template does not know enable_thinking")
 	}
-	messages := a.messages
-	if messages == nil {
-		messages = []chat.Message{{Role: "user", Content: a.prompt}}
-	}
-	if a.system != "" {
-		messages = append([]chat.Message{{Role: "system", Content: a.system}}, messages...)
-	}
-	return template.Render(ctx, chat.RenderOptions{Messages: messages, Tools: a.tools, Think: a.think, AddGenerationPrompt: true})
+	return m.Render(ctx, prompt)
 }
 
 // noteChatML tells that a model is spoken to in a form that it did not bring.
@@ -281,6 +302,9 @@ func (p *program) answerOnce(ctx context.Context, m *loaded, a *ask) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := a.cache.restore(ctx, s.Restore); err != nil {
+		return err
+	}
 	out := p.newPrinter()
 	emit := out.delta
 	if a.json {
@@ -298,6 +322,8 @@ func (p *program) answerOnce(ctx context.Context, m *loaded, a *ask) (err error)
 	if err != nil {
 		return err
 	}
+	p.noteContext(m, a, r.result)
+	a.cache.update(ctx, r.result, s.SavePrefix)
 	if a.stats {
 		p.printStats(m, s.Result(), s.Profile)
 	}

@@ -32,8 +32,10 @@ var (
 	ErrDamaged  = errors.New("the saved session is damaged")
 )
 
+// Magic is what every file begins with.
+const Magic = "QWENVK\x1aS"
+
 const (
-	magic   = "QWENVK\x1aS"
 	version = 1
 
 	// maxHeader bounds the header: a conversation of a million tokens has a few MiB.
@@ -78,7 +80,7 @@ func Write(w io.Writer, h Header, ids []int32, body func(io.Writer) error) error
 	}
 	sum := crc32.New(castagnoli)
 	both := io.MultiWriter(w, sum)
-	head := append([]byte(magic), 0, 0, 0, 0, 0, 0, 0, 0)
+	head := append([]byte(Magic), 0, 0, 0, 0, 0, 0, 0, 0)
 	binary.LittleEndian.PutUint32(head[8:], version)
 	binary.LittleEndian.PutUint32(head[12:], uint32(len(text)))
 	for _, part := range [][]byte{head, text} {
@@ -107,14 +109,14 @@ type Reader struct {
 func Open(r io.Reader) (*Reader, error) {
 	sum := crc32.New(castagnoli)
 	f := &Reader{r: io.TeeReader(r, sum), raw: r, sum: sum}
-	head := make([]byte, len(magic)+8)
+	head := make([]byte, len(Magic)+8)
 	if err := f.full(head); err != nil {
 		if errors.Is(err, ErrDamaged) {
 			err = ErrNotState
 		}
 		return nil, err
 	}
-	if string(head[:len(magic)]) != magic {
+	if string(head[:len(Magic)]) != Magic {
 		return nil, ErrNotState
 	}
 	if v := binary.LittleEndian.Uint32(head[8:]); v != version {
