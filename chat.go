@@ -79,6 +79,13 @@ func (c *Chat) Messages() []chat.Message { return append([]chat.Message(nil), c.
 // SetMessages puts a conversation in the place of the one so far: a saved one, or a part of it. What both begin with in
 // common is not computed again.
 func (c *Chat) SetMessages(messages []chat.Message) {
+	same := 0
+	for same < len(messages) && same < len(c.messages) && messages[same].Role == c.messages[same].Role && messages[same].Content == c.messages[same].Content {
+		same++
+	}
+	if same <= c.shifted+1 { // what was shifted out is not a part of this conversation, or all that is left of it
+		c.shifted = 0
+	}
 	c.messages = append([]chat.Message(nil), messages...)
 }
 

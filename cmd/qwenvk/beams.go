@@ -40,6 +40,8 @@ func readBeams(c *cli.Context, a *ask) (*beams, error) {
 		return nil, nil
 	case !(penalty >= -100 && penalty <= 100):
 		return nil, usageError("--length-penalty must be from -100 to 100, not %g", penalty)
+	case a.shift:
+		return nil, usageError("--beams compares whole answers, which --context-shift would cut; leave one out")
 	case a.options.LogProbs > 0 || len(a.options.Stop) > 0 || a.options.ThinkBudget != nil:
 		return nil, usageError("--beams compares whole answers: --logprobs, --stop and --think-budget are for drawn ones; leave them out")
 	}
