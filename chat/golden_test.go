@@ -51,7 +51,8 @@ func render(t *testing.T, template *chat.Template, messages, tools json.RawMessa
 	return text
 }
 
-// The 288 renders of transformers' apply_chat_template.
+// The 288 renders of transformers' apply_chat_template; the same when the messages were written and read again, as a saved
+// conversation is.
 func TestGolden(t *testing.T) {
 	var records []struct {
 		Name, Template  string
@@ -76,6 +77,17 @@ func TestGolden(t *testing.T) {
 			if wrong++; wrong <= 5 {
 				t.Errorf("%s, %s:\n got %q\nwant %q", r.Template, r.Name, got, r.Text)
 			}
+		}
+		messages, err := chat.ParseMessages(r.Messages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		written, err := json.Marshal(messages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := render(t, templates[r.Template], written, r.Tools, r.Generation, r.Thinking); got != r.Text {
+			t.Errorf("%s, %s: written again as %s they give\n%q, want\n%q", r.Template, r.Name, written, got, r.Text)
 		}
 	}
 	t.Logf("%d of %d equal", len(records)-wrong, len(records))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -113,17 +114,32 @@ func (m *Message) UnmarshalJSON(document []byte) error {
 	return nil
 }
 
-// MarshalJSON writes a message in OpenAI's form.
+// MarshalJSON writes a message in OpenAI's form. What was read comes back: a content of null, an empty reasoning_content,
+// and further fields.
 func (m Message) MarshalJSON() ([]byte, error) {
 	out := struct {
 		Role             string     `json:"role"`
-		Content          string     `json:"content"`
-		ReasoningContent string     `json:"reasoning_content,omitempty"`
+		Content          *string    `json:"content"`
+		ReasoningContent *string    `json:"reasoning_content,omitempty"`
 		ToolCalls        []ToolCall `json:"tool_calls,omitempty"`
 		Name             string     `json:"name,omitempty"`
 		ToolCallID       string     `json:"tool_call_id,omitempty"`
-	}{m.Role, m.Content, m.ReasoningContent, m.ToolCalls, m.Name, m.ToolCallID}
-	return json.Marshal(out)
+	}{Role: m.Role, ToolCalls: m.ToolCalls, Name: m.Name, ToolCallID: m.ToolCallID}
+	if !m.noContent || m.Content != "" {
+		out.Content = &m.Content
+	}
+	if m.hasReasoning || m.ReasoningContent != "" {
+		out.ReasoningContent = &m.ReasoningContent
+	}
+	document, err := json.Marshal(out)
+	if err != nil || len(m.extra) == 0 {
+		return document, err
+	}
+	extra, err := json.Marshal(m.extra)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(document[:len(document)-1], []byte(","), extra[1:]), nil
 }
 
 // content is a string or a list of text parts.

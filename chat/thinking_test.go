@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -98,5 +99,17 @@ func TestEarlierThinking(t *testing.T) {
 				t.Errorf("%s: the thinking before a call is lost in %q", name, prompt)
 			}
 		}
+	}
+}
+
+// TestMessagesComeBack: what a message had beside the usual fields is there when it was written and read again.
+func TestMessagesComeBack(t *testing.T) {
+	const odd = `[{"role":"user","content":null,"reasoning_content":"","extra":{"b":1,"a":[2]},"mood":"good"}]`
+	messages, err := chat.ParseMessages([]byte(odd))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if document, err := json.Marshal(messages); string(document) != odd {
+		t.Errorf("%s came back as %s, %v", odd, document, err)
 	}
 }
