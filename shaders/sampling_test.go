@@ -2,12 +2,9 @@ package shaders_test
 
 import (
 	"cmp"
-	"compress/gzip"
-	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 
@@ -204,19 +201,7 @@ type goldenSampling struct {
 }
 
 func TestPenalties(t *testing.T) {
-	file, err := os.Open("../testdata/golden/sampling/sampling.json.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	raw, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var golden goldenSampling
-	if err := json.NewDecoder(raw).Decode(&golden); err != nil {
-		t.Fatal(err)
-	}
+	golden := readGoldenSampling(t)
 	b := newBed(t)
 	m := b.modules("penalties")[0]
 	constants := shaders.Tuning(m.Kernel, m.Variant, b.software(), 0, 0, 0)
