@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/qwenvk/qwenvk/engine"
 	"github.com/qwenvk/qwenvk/sampler"
 )
 
@@ -144,5 +145,68 @@ func TestTokenSequences(t *testing.T) {
 	}
 	if got := m.TokenSequences(""); got != nil {
 		t.Errorf("an empty text: %d", got)
+	}
+}
+
+// everyThird allows another third of the vocabulary at each step.
+type everyThird struct{ steps int }
+
+func (c *everyThird) allows(id, step int) bool { return (id*7+step)%3 == 0 }
+
+func (c *everyThird) Mask(allowed []uint32, _ int) error {
+	for id := range 32 * len(allowed) {
+		if c.allows(id, c.steps) {
+			allowed[id/32] |= 1 << (id % 32)
+		}
+	}
+	return nil
+}
+
+func (c *everyThird) Accept(int32) error {
+	c.steps++
+	return nil
+}
+
+// TestMaskOnDevice draws under a mask, with and without what else changes logits, and repeats every choice on the host from
+// all logits.
+func TestMaskOnDevice(t *testing.T) {
+	m, s := openDemo(t, openTest(t, Options{}, nil), LoadOptions{Sessions: 2})
+	twin, err := m.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer twin.Close()
+	ids := encode(t, m, sum)
+	for i, p := range []sampler.Params{
+		{},
+		{Temperature: 0.7, TopK: 20, TopP: 0.8, Seed: 1},
+		{Temperature: 3, TopP: 1, Seed: 2},
+		{Temperature: 1, TopP: 0.9, PresencePenalty: 1, LogitBias: map[int32]float64{30: 4, 31: 2, 32: -5}, Seed: 3},
+		{Temperature: 1, TopP: 1, Mirostat: sampler.Mirostat{Tau: 3, Eta: 0.2}, Seed: 4},
+	} {
+		for _, probs := range []int{0, 2} { // with log-probabilities the penalties are the host's
+			s.Reset()
+			twin.Reset()
+			r, err := engineAnswer(t, s, ids, engine.GenerateOptions{Sampling: p, Constraint: &everyThird{}, MaxTokens: 10, IgnoreEOS: true, LogProbs: probs})
+			if err != nil {
+				t.Fatal(err)
+			}
+			host, err := sampler.New(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for step, id := range r.IDs {
+				logits := logitsBehind(t, twin, slices.Concat(ids, r.IDs[:step]), LogitsOptions{Reuse: true})
+				for other := range logits {
+					if !(&everyThird{}).allows(other, step) {
+						logits[other] = float32(math.Inf(-1))
+					}
+				}
+				if want, err := host.Sample(logits, ids, r.IDs[:step]); err != nil || id != want {
+					t.Errorf("setting %d: token %d is id %d, %d on the host (%v)", i, step, id, want, err)
+					break
+				}
+			}
+		}
 	}
 }

@@ -43,7 +43,7 @@ func (r *ranking) candidate(c ranked) candidate {
 	return candidate{c.id, scaled, math.Exp(float64(scaled) - r.highest)}
 }
 
-// fill ranks all logits [vocabulary] and applies top-k.
+// fill ranks all logits [vocabulary] but those that are -Inf, and applies top-k.
 func (r *ranking) fill(logits []float32, p Params) {
 	highest := logits[0]
 	for _, l := range logits {
@@ -51,7 +51,9 @@ func (r *ranking) fill(logits []float32, p Params) {
 	}
 	r.start(p, highest)
 	for id, l := range logits {
-		r.rest = append(r.rest, ranked{l, int32(id)})
+		if !math.IsInf(float64(l), -1) { // never drawn; masks leave many
+			r.rest = append(r.rest, ranked{l, int32(id)})
+		}
 	}
 	for i := len(r.rest)/2 - 1; i >= 0; i-- {
 		r.sink(i)
@@ -64,9 +66,7 @@ func (r *ranking) fill(logits []float32, p Params) {
 	}
 	for len(r.rest) > 0 {
 		next := r.candidate(r.rest[0])
-		n := len(r.sorted)
-		// Ties with the last stay; but many may be -Inf, and none of those is drawn.
-		if n >= p.TopK && (next.scaled < r.sorted[p.TopK-1].scaled || next.weight == 0) {
+		if n := len(r.sorted); n >= p.TopK && next.scaled < r.sorted[p.TopK-1].scaled {
 			break
 		}
 		r.pop()
