@@ -11,6 +11,9 @@
 // A session may have adapters of its own. Every step computes one session's tokens, with its adapters; sessions with the
 // same adapters share their matrices and plans, and differ in scales alone.
 //
+// A beam search (Session.Beam) is the exception: its beams are sequences of one step, and hold the pages of their common
+// beginning together.
+//
 // One step at a time runs on the device; sessions of several goroutines take turns. The package must not know
 // templates or files.
 package engine
