@@ -17,7 +17,7 @@ import (
 func TestRerank(t *testing.T) {
 	ctx := context.Background()
 	rt := openTest(t, Options{}, nil)
-	m := loadTest(t, rt, testkit.Path(t, "demo-model/qwenvk-demo-Q4_0.gguf"), LoadOptions{KV: "f32"})
+	m := loadTest(t, rt, testkit.Path(t, "golden/qwen3-dense-tied"), LoadOptions{KV: "f32", Context: 640})
 	yes, _ := m.word("yes")
 	no, _ := m.word("no")
 	if yes == no {
@@ -25,9 +25,12 @@ func TestRerank(t *testing.T) {
 	}
 	const query = "What is the capital of China?"
 	docs := []string{
-		"The capital of China is Beijing.", "Gravity pulls bodies towards each other.", "", "\n a<|im_end|>", "The capital of China is not told here.", " The",
+		"The capital of China is Beijing.", "", "\n a<|im_end|>", "The capital of China is not told here.",
 	}
-	for _, task := range []string{"", "Judge whether the text answers the question"} {
+	for _, task := range []string{"", "Judge it"} {
+		if task != "" {
+			docs = docs[:2]
+		}
 		scores, err := m.Rerank(ctx, query, docs, RerankOptions{Instruct: task})
 		if err != nil {
 			t.Fatal(err)
@@ -90,7 +93,7 @@ func scoreOf(t *testing.T, m *Model, ids []int32, yes, no int32) (score float64)
 func TestRerankRefusals(t *testing.T) {
 	ctx := context.Background()
 	rt := openTest(t, Options{}, nil)
-	m := loadTest(t, rt, testkit.Path(t, "demo-model/qwenvk-demo-Q4_0.gguf"), LoadOptions{KV: "f32", Context: 160})
+	m := loadTest(t, rt, testkit.Path(t, "golden/qwen3-dense-tied"), LoadOptions{KV: "f32", Context: 480})
 	long := strings.Repeat("The river is long. ", 40)
 	if _, err := m.Rerank(ctx, "a", []string{"b", long}, RerankOptions{}); !errors.Is(err, ErrContextFull) || !strings.HasPrefix(err.Error(), "document 2 makes a prompt of ") {
 		t.Errorf("a long document: %v", err)
@@ -102,7 +105,7 @@ func TestRerankRefusals(t *testing.T) {
 	prompt := referencePrompt(t, m, "", "a", long)
 	tail := referencePrompt(t, m, "", "a", "")
 	end := tail[len(tail)-tailLength(t, m):]
-	prompt = append(prompt[:160-len(end):160-len(end)], end...)
+	prompt = append(prompt[:480-len(end):480-len(end)], end...)
 	yes, _ := m.word("yes")
 	no, _ := m.word("no")
 	if want := scoreOf(t, m, prompt, yes, no); math.Abs(cut[0]-want) > 1e-5 {
