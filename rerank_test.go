@@ -26,6 +26,7 @@ func TestRerank(t *testing.T) {
 	const query = "What is the capital of China?"
 	docs := []string{
 		"The capital of China is Beijing.", "", "\n a<|im_end|>", "The capital of China is not told here.",
+		"The capital of China is not told here.", // all but its last token is in the cache then
 	}
 	for _, task := range []string{"", "Judge it"} {
 		if task != "" {
