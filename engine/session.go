@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -185,7 +186,7 @@ func (s *Session) Logits(ctx context.Context, ids []int32, o LogitsOptions, emit
 		}
 		err = s.e.exec.Logits(ctx, r, 0, row)
 		s.e.mu.Unlock()
-		if err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
 		return emit(len(ids)-1, row)
@@ -228,6 +229,9 @@ func (s *Session) rowsChunk(ctx context.Context, ids []int32, tail vkexec.Tail, 
 		return err
 	}
 	for i := range n {
+		if err := ctx.Err(); err != nil { // a step that was submitted is over only now
+			return err
+		}
 		if err := s.e.exec.Logits(ctx, r, i, row); err != nil {
 			return err
 		}
