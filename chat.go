@@ -30,6 +30,8 @@ type ChatOptions struct {
 	// ContextShift leaves the oldest turns out when the context is full; without it an answer ends there. The system message
 	// stays, and so do all in Messages.
 	ContextShift bool
+
+	Constraint *Constraint // form of the answers; nil: any. The model can't call Tools then, whose marks fit no form
 }
 
 // Delta is a piece of an answer. Of its fields one is set, as a rule.
@@ -173,7 +175,7 @@ func (c *Chat) answer(ctx context.Context, tools chat.Tools, yield func(Delta, e
 	}
 	for tok, err := range c.session.Generate(ctx, ids, GenerateOptions{
 		Sampling: sampling, MaxTokens: c.options.MaxTokens, Stop: c.options.Stop,
-		Reasoning: true, ThinkBudget: c.options.ThinkBudget, Shift: c.shift(prompt),
+		Reasoning: true, ThinkBudget: c.options.ThinkBudget, Shift: c.shift(prompt), Constraint: c.options.Constraint,
 	}) {
 		if err != nil {
 			return a, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/qwenvk/qwenvk/chat"
 	"github.com/qwenvk/qwenvk/engine"
+	"github.com/qwenvk/qwenvk/grammar"
 	"github.com/qwenvk/qwenvk/graph/vkexec"
 	"github.com/qwenvk/qwenvk/loader"
 	"github.com/qwenvk/qwenvk/model"
@@ -71,6 +72,9 @@ type Model struct {
 	loadTime   time.Duration
 	adapters   atomic.Int64 // that were ever opened
 	defaults   []AdapterUse // of new sessions
+
+	vocabularyOnce sync.Once
+	vocabulary     *grammar.Vocabulary // of constraints, made with the first one
 
 	settings     string // how the weights lie on the device
 	identityOnce sync.Once

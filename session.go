@@ -30,6 +30,10 @@ type GenerateOptions struct {
 	// Shift makes room when the context is full, also for a prompt that does not fit; nil: the answer ends there, with the
 	// finish reason "length". What stays is computed anew.
 	Shift Shift
+
+	// Constraint gives the answer its form; nil: any. It governs what follows the <think> block, which is ended early enough
+	// for the shortest answer that fits. See [Model.NewJSONConstraint]. Errors: [ErrBudget], [ErrMisfit].
+	Constraint *Constraint
 }
 
 func (o GenerateOptions) forEngine() engine.GenerateOptions {
@@ -121,10 +125,21 @@ func (s *Session) Generate(ctx context.Context, ids []int32, o GenerateOptions) 
 			yield(Token{}, err)
 			return
 		}
+		matcher, err := s.matcher(o)
+		if err != nil {
+			yield(Token{}, err)
+			return
+		}
+		if matcher != nil {
+			inner.Constraint = matcher
+		}
 		for t, err := range s.s.Generate(ctx, ids, inner) {
 			if !yield(Token(t), err) {
 				return
 			}
+		}
+		if err := s.checkAnswer(o.Constraint, matcher); err != nil {
+			yield(Token{}, err)
 		}
 	}
 }

@@ -26,6 +26,24 @@ type Unbound interface {
 	Unbound(remaining int) bool
 }
 
+// Bounded is a Constraint that knows how many tokens the shortest answer takes that it allows from here on. The engine ends
+// the model's reasoning when no more room is left.
+type Bounded interface {
+	Shortest() int
+}
+
+// need is the number of tokens that must be left for an answer behind the reasoning.
+func (g *generation) need() int {
+	c, ok := g.o.Constraint.(Bounded)
+	if !ok {
+		return 0
+	}
+	if g.shortest == 0 {
+		g.shortest = c.Shortest()
+	}
+	return g.shortest + len(g.block.o.End)
+}
+
 // mask asks the constraint for the tokens that may come next. bound is false where any may.
 func (g *generation) mask() (bound bool, err error) {
 	c := g.o.Constraint

@@ -105,9 +105,10 @@ type generation struct {
 	block  *block
 	inside bool // the last token belongs to the block
 
-	allowed []uint32  // the constraint's mask, one bit per id
-	logits  []float32 // scratch of choices among all logits
-	noted   Token     // LogProb and Top of the id chosen last
+	allowed  []uint32  // the constraint's mask, one bit per id
+	shortest int       // answer that the constraint allows, in tokens
+	logits   []float32 // scratch of choices among all logits
+	noted    Token     // LogProb and Top of the id chosen last
 }
 
 func (g *generation) run(ctx context.Context, yield func(Token, error) bool) error {

@@ -119,6 +119,10 @@ func (g *generation) forced() []int32 {
 	if end := b.end(); end != nil {
 		return end
 	}
+	if b.state == blockOpen && !b.ended && g.o.Constraint != nil && g.limit-len(g.s.result.IDs) <= g.need() {
+		b.ended = true
+		return b.o.End
+	}
 	if b.state == blockBehind && !b.ended && g.o.Constraint != nil {
 		b.ended = true
 		return b.o.Gap
@@ -168,7 +172,7 @@ func (g *generation) feedForced(ctx context.Context, ids []int32) (int32, error)
 
 // allowOpening lets the model begin its reasoning where a constraint governs the answer.
 func (g *generation) allowOpening() {
-	if g.block.state != blockAhead || !g.block.o.Likely || len(g.s.result.IDs) > 0 || g.s.e.tok == nil {
+	if g.block.state != blockAhead || !g.block.o.Likely || len(g.s.result.IDs) > 0 || g.s.e.tok == nil || g.limit <= g.need()+1 {
 		return
 	}
 	if id, ok := g.s.e.tok.TokenID(g.block.o.Open); ok && int(id)/32 < len(g.allowed) {

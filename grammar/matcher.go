@@ -7,7 +7,7 @@ import (
 )
 
 // ErrBudget reports an answer that may not have as many tokens as the shortest one that fits takes.
-var ErrBudget = errors.New("the answer is too short")
+var ErrBudget = errors.New("too few tokens are left for the answer")
 
 // ErrAmbiguous reports a grammar that reads a text in thousands of ways at the same time.
 var ErrAmbiguous = errors.New("grammar: there are too many ways to read the answer; write the rules so that few are possible")

@@ -30,17 +30,15 @@ func (s *schemas) numbers(m *merged) (expr, error) {
 		}
 	}
 	decimals := 0
-	if fractions {
-		decimals = 4
-		for _, r := range []*big.Rat{b.least, b.most, b.multiple} {
-			if r != nil {
-				n, _ := r.FloatPrec()
-				decimals = max(decimals, min(n, maxDecimals))
-			}
-		}
+	switch {
+	case !fractions:
+	case b.multiple != nil: // a multiple has no more decimals than the divisor
+		decimals = decimalsOf(b.multiple)
+	default:
+		decimals = max(4, decimalsOf(b.least), decimalsOf(b.most))
 	}
 	alts := choice{}
-	for k := 0; k <= decimals || fractions && len(alts) == 0 && k <= maxDecimals; k++ {
+	for k := 0; k <= decimals || fractions && b.multiple == nil && len(alts) == 0 && k <= maxDecimals; k++ {
 		one, err := b.withDecimals(k, fractions)
 		if err != nil {
 			return nil, because(m.where, err)
@@ -58,6 +56,15 @@ func because(pointer string, err error) error {
 		return own
 	}
 	return fault(pointer, "%v", err)
+}
+
+// decimalsOf is how many decimals a number has, at most maxDecimals; 0 of none.
+func decimalsOf(r *big.Rat) int {
+	if r == nil {
+		return 0
+	}
+	n, _ := r.FloatPrec()
+	return min(n, maxDecimals)
 }
 
 // withDecimals returns the numbers of exactly k decimals.

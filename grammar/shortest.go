@@ -22,7 +22,7 @@ func (m *Matcher) shortest(remaining int) ([]int32, error) {
 	case n >= endless:
 		return nil, errors.New("grammar: the vocabulary has no tokens for the shortest answer that fits")
 	case n > int64(remaining):
-		return nil, fmt.Errorf("%w: it may have %d tokens, and the shortest that fits takes %d", ErrBudget, remaining, n)
+		return nil, fmt.Errorf("%w: it may have %d, and the shortest that fits takes %d", ErrBudget, remaining, n)
 	}
 	m.plan, m.planned = plan, plan != nil
 	return plan, nil

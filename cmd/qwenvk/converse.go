@@ -36,8 +36,13 @@ var errLeave = errors.New("leave")
 
 // converse talks until the person leaves.
 func (p *program) converse(ctx context.Context, m *loaded, a *ask) (err error) {
+	form, err := a.constraint(m)
+	if err != nil {
+		return err
+	}
 	talk, err := m.NewChat(qwenvk.ChatOptions{
 		System: a.system, Think: a.think, Tools: a.tools, MaxTokens: a.options.MaxTokens, Stop: a.options.Stop, ThinkBudget: a.options.ThinkBudget, ContextShift: a.shift,
+		Constraint: form,
 	})
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/qwenvk/qwenvk"
 	"github.com/qwenvk/qwenvk/chat"
 	"github.com/qwenvk/qwenvk/demo"
+	"github.com/qwenvk/qwenvk/grammar"
 	"github.com/qwenvk/qwenvk/tokenizer"
 )
 
@@ -35,6 +36,8 @@ func (p *program) runCommand() *cli.Command {
 			onOff(promptFlags, "context-shift", "when the context is full, go on without the oldest turns instead of ending the answer"),
 			onOff(promptFlags, "raw", "no template: the prompt is continued as it is, special tokens in it are special"),
 		}, samplingFlags(), beamFlags(), []cli.Flag{
+			text(outputFlags, "json-schema", "the answer is JSON that fits this schema: a `file`, or the schema itself"),
+			text(outputFlags, "grammar", "the answer fits the rules (GBNF) in this `file`"),
 			number(outputFlags, "logprobs", "with --format json: log-probabilities of each token and of the `n` most probable ones, 1 to 64"),
 			text(outputFlags, "format", "`text/json`: the answer as it comes, or one document at the end"),
 			onOff(outputFlags, "stats", "tell speeds on stderr; with QWENVK_PROFILE=1 also the time of each operation"),
@@ -82,6 +85,7 @@ type ask struct {
 	shift       bool                   // --context-shift
 	options     qwenvk.GenerateOptions // without Sampling
 	beams       *beams                 // nil: none are searched
+	form        *grammar.Grammar       // of the answers; nil: any
 }
 
 // readAsk reads the flags and the prompt of a run.
@@ -129,6 +133,9 @@ func (p *program) readAsk(c *cli.Context) (*ask, error) {
 		a.template = string(source)
 	}
 	if a.tools, err = p.readTools(c.String("tools")); err != nil {
+		return nil, err
+	}
+	if a.form, err = p.readForm(c); err != nil {
 		return nil, err
 	}
 	return a, a.check()
@@ -204,8 +211,14 @@ func (a *ask) check() error {
 		return usageError("--system, --tools, --think and --template shape what a template writes; --raw and --ids use none")
 	case untemplated && a.interactive:
 		return usageError("a chat needs the template; give --raw a prompt with -p")
+	case a.form != nil && a.options.IgnoreEOS:
+		return usageError("an answer of a given form ends; leave --ignore-eos out")
+	case a.form != nil && a.tools != nil:
+		return usageError("an answer of a given form cannot call tools; leave --tools out, or --json-schema and --grammar")
 	case a.interactive && a.options.IgnoreEOS:
 		return usageError("--ignore-eos is for one answer, a chat would never get its turn back; name a prompt with -p")
+	case a.form != nil && a.beams != nil:
+		return usageError("beams are searched without a form; leave --beams out, or --json-schema and --grammar")
 	case a.interactive && a.beams != nil:
 		return usageError("--beams is for one answer; name a prompt with -p")
 	case a.interactive && a.json:
@@ -229,6 +242,9 @@ func validText(what, text string) error {
 // turn makes token ids of what was asked.
 func (p *program) turn(ctx context.Context, m *loaded, a *ask) (t turn, err error) {
 	t = turn{ids: a.ids, options: a.options, plain: true, beams: a.beams, tokenizer: m.Tokenizer()}
+	if t.options.Constraint, err = a.constraint(m); err != nil {
+		return t, err
+	}
 	rendered := ""
 	switch {
 	case a.ids != nil:

@@ -8,7 +8,7 @@ const module = "github.com/qwenvk/qwenvk"
 // token id.
 var arrows = map[string][]string{
 	// What people start or import.
-	"cmd/qwenvk":     {".", "cmd/qwenvk/...", "bench", "doctor", "convert", "chat", "chat/mcp", "chat/toolcheck", "tokenizer", "loader", "sampler", "demo", "internal/cliargs", "internal/hub"},
+	"cmd/qwenvk":     {".", "cmd/qwenvk/...", "bench", "doctor", "convert", "chat", "chat/mcp", "chat/toolcheck", "tokenizer", "grammar", "loader", "sampler", "demo", "internal/cliargs", "internal/hub"},
 	"cmd/qwenvk/...": {".", "chat", "tokenizer", "loader"},
 	// The terminal knows nothing of models.
 	"cmd/qwenvk/term":     {},
@@ -16,7 +16,7 @@ var arrows = map[string][]string{
 	"cmd/qwenvk/lineedit": {"cmd/qwenvk/term"},
 	"cmd/qwenvk/markdown": {"cmd/qwenvk/term"},
 	// The root puts the layers together, so it sees them all; but it renders and executes nothing itself.
-	".":       {"engine", "chat", "chat/toolcheck", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk", "internal/statefile"},
+	".":       {"engine", "chat", "chat/toolcheck", "grammar", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk", "internal/statefile"},
 	"bench":   {".", "chat", "sampler", "tokenizer"},
 	"convert": {"model", "loader", "loader/gguf", "quant", "tokenizer"},
 	"demo":    {},
