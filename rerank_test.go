@@ -28,7 +28,11 @@ func TestRerank(t *testing.T) {
 		"The capital of China is Beijing.", "", "\n a<|im_end|>", "The capital of China is not told here.",
 		"The capital of China is not told here.", // all but its last token is in the cache then
 	}
-	for _, task := range []string{"", "Judge it"} {
+	tasks := []string{"", "Judge it"}
+	if testing.Short() { // prompts are long for a device without fast arithmetic
+		docs, tasks = docs[3:], tasks[:1]
+	}
+	for _, task := range tasks {
 		if task != "" {
 			docs = docs[:2]
 		}
