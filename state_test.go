@@ -224,3 +224,33 @@ func TestSaveChat(t *testing.T) {
 		t.Errorf("a cache without a conversation: %v", err)
 	}
 }
+
+// TestRestoreFrequencies: a model that chooses its rotary frequencies by the prompt goes on with those that the saved keys
+// were turned by.
+func TestRestoreFrequencies(t *testing.T) {
+	rt := openTest(t, Options{}, nil)
+	m := loadTest(t, rt, testkit.ShortQwen1(t, 10), LoadOptions{Context: 64, Sessions: 2})
+	var sessions [2]*Session
+	for i := range sessions {
+		s, err := m.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		sessions[i] = s
+	}
+	ids := make([]int32, 18)
+	for i := range ids {
+		ids[i] = int32(37*i+11) % 300
+	}
+	generate(context.Background(), t, sessions[0], ids[:15], GenerateOptions{MaxTokens: 1, IgnoreEOS: true})
+	if sessions[0].s.State().RoPE == 0 {
+		t.Fatal("the prompt is within the trained length")
+	}
+	mustRestore(t, sessions[1].Restore, saved(t, sessions[0].Save))
+	_, want := generate(context.Background(), t, sessions[0], ids, GenerateOptions{MaxTokens: 4, IgnoreEOS: true})
+	_, got := generate(context.Background(), t, sessions[1], ids, GenerateOptions{MaxTokens: 4, IgnoreEOS: true})
+	if !slices.Equal(got.IDs, want.IDs) || got.Usage.CachedTokens != 15 || want.Usage.CachedTokens != 15 {
+		t.Errorf("%v (%d cached), want %v (%d cached)", got.IDs, got.Usage.CachedTokens, want.IDs, want.Usage.CachedTokens)
+	}
+}

@@ -114,6 +114,12 @@ func TestHistoryFile(t *testing.T) {
 // talk has a whole conversation with the demo model and returns what the person sees.
 func talk(t *testing.T, lines ...string) (seen string, status int) {
 	t.Helper()
+	return talkWith(t, nil, lines...)
+}
+
+// talkWith is talk with further flags.
+func talkWith(t *testing.T, flags []string, lines ...string) (seen string, status int) {
+	t.Helper()
 	needDevice(t)
 	t.Setenv("NO_COLOR", "1")
 	useTestDevice(t)
@@ -122,7 +128,7 @@ func talk(t *testing.T, lines ...string) (seen string, status int) {
 	p.in, p.out, p.err = strings.NewReader(""), &out, io.Discard
 	p.tty = terminals{in: true, out: true}
 	p.openLines = func() lineReader { return &script{lines: lines} }
-	status = p.run([]string{"run", "demo", "--temp", "0", "--log-level", "error"})
+	status = p.run(append([]string{"run", "demo", "--temp", "0", "--log-level", "error"}, flags...))
 	return out.String(), status
 }
 
