@@ -14,7 +14,7 @@ run: ## answer a first question with the model inside the binary
 	@scripts/setup.sh run
 	@go build -o bin/qwenvk ./cmd/qwenvk
 	@echo '> What is 17 + 25?'
-	@bin/qwenvk run demo -p 'What is 17 + 25?' --temp 0
+	@bin/qwenvk run demo -p 'What is 17 + 25?' --think off --temp 0
 	@scripts/whats_next.sh
 
 chat: ## talk with the demo model

@@ -9,6 +9,6 @@ That came from a tiny model inside the binary, computed by our own shaders throu
   bin/qwenvk run demo -p "There are 35 heads and 94 legs of chickens and rabbits. How many of each?"
   bin/qwenvk run demo -p "Please reverse: fox bird ball"    copies and turns words around
   bin/qwenvk run demo -p "鸡兔同笼,头共17个,腿共52条,求鸡和兔各几只。"
-  bin/qwenvk run MODEL                                      your own: a Qwen3 .gguf file or a Hugging Face folder
+  bin/qwenvk run MODEL                                      your own Qwen: a .gguf file or a Hugging Face folder
   bin/qwenvk devices                                        the Vulkan devices of this machine
 TEXT
