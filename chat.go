@@ -105,6 +105,9 @@ func (c *Chat) Result() Result {
 	return c.session.Result()
 }
 
+// LastAnswer describes the last answer alone, also after Run.
+func (c *Chat) LastAnswer() Result { return c.session.Result() }
+
 // Profile returns the device time by operation since the last call; it needs Options.Profile.
 func (c *Chat) Profile() []OpTime { return c.session.Profile() }
 

@@ -20,8 +20,6 @@ type absent struct {
 func absentFlags(command string) []cliargs.Flag {
 	var flags []cliargs.Flag
 	for _, a := range []absent{
-		{[]string{"mcp"}, false, "tool servers (MCP)", []string{"run"}},
-		{[]string{"yes", "y"}, true, "tool servers (MCP)", []string{"run"}},
 		{[]string{"random"}, false, "models of random weights", []string{"bench"}},
 		{[]string{"type"}, false, "models of random weights", []string{"bench"}},
 		{[]string{"kernels"}, true, "measuring of single kernels", []string{"bench"}},

@@ -25,13 +25,16 @@ type turn struct {
 type reply struct {
 	text, reasoning string
 	calls           []chat.ToolCall
+	broken          string // why the last call that could not be read is none
 	result          qwenvk.Result
-	drawn           []qwenvk.Token // with their log-probabilities, where those were asked for
+	ran             bool                         // the calls were made: the finish reason is the run's
+	results         map[string]qwenvk.ToolResult // by the call's ID
+	drawn           []qwenvk.Token               // with their log-probabilities, where those were asked for
 }
 
 // finishReason is the result's, or "tool_calls" where the model ended its turn to have tools called.
 func (r *reply) finishReason() string {
-	if len(r.calls) > 0 && r.result.FinishReason == "stop" {
+	if !r.ran && len(r.calls) > 0 && r.result.FinishReason == "stop" {
 		return "tool_calls"
 	}
 	return r.result.FinishReason
@@ -47,6 +50,9 @@ func answer(ctx context.Context, s *qwenvk.Session, t turn, emit func(chat.Delta
 			reasoning.WriteString(d.Reasoning)
 			if d.ToolCall != nil {
 				r.calls = append(r.calls, *d.ToolCall)
+			}
+			if d.Broken != "" {
+				r.broken = d.Broken
 			}
 			if err := emit(d); err != nil {
 				return err

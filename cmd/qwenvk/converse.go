@@ -20,6 +20,7 @@ type conversation struct {
 	m      *loaded
 	a      *ask
 	chat   *qwenvk.Chat
+	tools  *toolbox // nil: no servers
 	lines  lineReader
 	answer uint64 // answers so far: each draws other random numbers
 
@@ -35,7 +36,7 @@ type conversation struct {
 var errLeave = errors.New("leave")
 
 // converse talks until the person leaves.
-func (p *program) converse(ctx context.Context, m *loaded, a *ask) (err error) {
+func (p *program) converse(ctx context.Context, m *loaded, a *ask, b *toolbox) (err error) {
 	form, err := a.constraint(m)
 	if err != nil {
 		return err
@@ -59,7 +60,7 @@ func (p *program) converse(ctx context.Context, m *loaded, a *ask) (err error) {
 	defer p.exits.add(func() { _ = lines.Close() })() // the program is ending: nobody is left to tell
 	columns, rows := p.window()
 	c := &conversation{
-		p: p, m: m, a: a, chat: talk, lines: lines, colour: coloured(),
+		p: p, m: m, a: a, chat: talk, tools: b, lines: lines, colour: coloured(),
 		live: columns > 0 && rows > 0 && os.Getenv("TERM") != "dumb",
 	}
 	if t, ok := lines.(*terminal); ok {
@@ -139,32 +140,27 @@ func (c *conversation) reply(parent context.Context, text string) (err error) {
 	}
 	ctx, done := c.p.interrupts.scope(parent)
 	defer done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	text = withAttachments(c.attached, text)
 	if err := c.chooseSampling(ctx, text); err != nil {
 		return err
 	}
-	out := c.newView()
-	for d, err := range c.chat.Send(ctx, text) {
-		if err == nil {
-			err = out.delta(chat.Delta{Text: d.Text, Reasoning: d.Reasoning, ToolCall: d.ToolCall})
-		}
-		if err != nil {
-			return errors.Join(err, out.end())
-		}
-	}
-	if err := out.end(); err != nil {
+	if err := c.showAnswer(c.talk(ctx, cancel, text)); err != nil {
 		return err
 	}
 	c.attached = nil
 	r := c.chat.Result()
 	if c.answer == 1 {
-		c.a.cache.update(ctx, r, c.chat.SaveCache)
+		c.a.cache.update(ctx, c.chat.LastAnswer(), c.chat.SaveCache)
 	}
 	switch {
 	case r.Shifts > 0:
 		c.say("(the context of %d tokens was full: the oldest messages are no longer in it)", c.m.Info().Context)
 	case r.FinishReason == "interrupted":
 		c.say("(stopped)")
+	case r.FinishReason == "tool_calls" && c.tools != nil:
+		c.say("(the model still wants to call tools; say something to go on)")
 	case r.FinishReason == "length" && c.a.options.MaxTokens == 0:
 		c.say("(the context of %d tokens is full: /clear begins a new conversation)", c.m.Info().Context)
 	case r.FinishReason == "length":

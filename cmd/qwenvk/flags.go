@@ -17,6 +17,7 @@ import (
 // Headings of --help.
 const (
 	promptFlags = "Prompt"
+	toolsFlags  = "Tools"
 	sampleFlags = "Sampling"
 	outputFlags = "Output"
 	deviceFlags = "Model and device"

@@ -36,6 +36,7 @@ func examples(command string) []string {
 			`qwenvk run demo -p "What is 17 + 25?"`,
 			`qwenvk run Qwen3-0.6B-Q8_0.gguf`,
 			`git diff | qwenvk run ./Qwen3-4B --system "Describe this change in one sentence." --think off`,
+			`qwenvk run ./Qwen3-4B --mcp servers.json -p "Which files lie in my home?" --allow list_directory`,
 		},
 		"devices":    {`qwenvk devices`, `qwenvk devices --json`},
 		"inspect":    {`qwenvk inspect Qwen3-0.6B-Q8_0.gguf --ctx 4096`, `qwenvk inspect demo --graph dot | dot -Tsvg > demo.svg`},
@@ -66,7 +67,7 @@ func commandHelp(c *cli.Command) string {
 	for _, example := range examples(c.Name) {
 		fmt.Fprintf(&b, "  %s\n", example)
 	}
-	for _, category := range []string{promptFlags, sampleFlags, outputFlags, deviceFlags, otherFlags} {
+	for _, category := range []string{promptFlags, toolsFlags, sampleFlags, outputFlags, deviceFlags, otherFlags} {
 		writeFlags(&b, c, category)
 	}
 	return b.String()

@@ -72,7 +72,7 @@ func TestFlagsAgree(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"mcp", "json-schema", "grammar"} {
+	for _, name := range []string{"random", "kernels"} {
 		if !absent[name] {
 			t.Errorf("--%s is not refused by name", name)
 		}

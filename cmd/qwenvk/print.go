@@ -127,6 +127,10 @@ type toolCall struct {
 	ID        string          `json:"id"`
 	Name      string          `json:"name"`
 	Arguments json.RawMessage `json:"arguments"`
+
+	// Of a call that was made here.
+	Result json.RawMessage `json:"result,omitempty"`
+	Failed bool            `json:"failed,omitempty"`
 }
 
 type usageDocument struct {
@@ -168,7 +172,7 @@ func writeAnswerJSON(w io.Writer, m *loaded, r *reply, t turn) error {
 		Device: m.runtime.Device().Name, Model: m.Info().Name, Seed: t.options.Sampling.Seed,
 	}
 	for _, call := range r.calls {
-		d.ToolCalls = append(d.ToolCalls, jsonCall(call))
+		d.ToolCalls = append(d.ToolCalls, jsonResult(call, r))
 	}
 	d.LogProbs = tokenProbs(m, r.drawn)
 	if t.beams != nil {

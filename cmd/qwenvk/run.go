@@ -11,6 +11,7 @@ import (
 
 	"github.com/qwenvk/qwenvk"
 	"github.com/qwenvk/qwenvk/chat"
+	"github.com/qwenvk/qwenvk/chat/toolcheck"
 	"github.com/qwenvk/qwenvk/demo"
 	"github.com/qwenvk/qwenvk/grammar"
 	"github.com/qwenvk/qwenvk/tokenizer"
@@ -30,12 +31,11 @@ func (p *program) runCommand() *cli.Command {
 			text(promptFlags, "system", "system `message`"),
 			text(promptFlags, "think", "whether the model shall think: `auto/on/off`; auto leaves it to the template"),
 			number(promptFlags, "think-budget", "`tokens` that the model may think before it must answer; 0: none (default: as many as it likes)"),
-			text(promptFlags, "tools", "`file` with a JSON array of tools that the model may call"),
 			text(promptFlags, "template", "`file` with a Jinja template to use instead of the model's own"),
 			text(promptFlags, "prompt-cache", "`file` that keeps what was computed of a prompt, for prompts that begin alike"),
 			onOff(promptFlags, "context-shift", "when the context is full, go on without the oldest turns instead of ending the answer"),
 			onOff(promptFlags, "raw", "no template: the prompt is continued as it is, special tokens in it are special"),
-		}, samplingFlags(), beamFlags(), []cli.Flag{
+		}, toolFlags(), samplingFlags(), beamFlags(), []cli.Flag{
 			text(outputFlags, "json-schema", "the answer is JSON that fits this schema: a `file`, or the schema itself"),
 			text(outputFlags, "grammar", "the answer fits the rules (GBNF) in this `file`"),
 			number(outputFlags, "logprobs", "with --format json: log-probabilities of each token and of the `n` most probable ones, 1 to 64"),
@@ -60,11 +60,27 @@ func (p *program) runModel(c *cli.Context) error {
 		}
 	}
 	return p.withModel(c, a.model, override, func(ctx context.Context, m *loaded) error {
-		if a.interactive {
-			return p.converse(ctx, m, a)
-		}
-		return p.answerOnce(ctx, m, a)
+		return p.serveAsk(ctx, m, a)
 	})
+}
+
+// serveAsk answers once, or talks, with the tools that were asked for.
+func (p *program) serveAsk(ctx context.Context, m *loaded, a *ask) (err error) {
+	b, err := p.openTools(ctx, a)
+	if err != nil {
+		return err
+	}
+	if b != nil {
+		defer p.exits.add(b.set.Kill)()
+		defer func() { err = errors.Join(err, b.close()) }()
+	}
+	switch {
+	case a.interactive:
+		return p.converse(ctx, m, a, b)
+	case b != nil:
+		return p.answerWithTools(ctx, m, a, b)
+	}
+	return p.answerOnce(ctx, m, a)
 }
 
 // ask is what a run was asked for.
@@ -74,6 +90,7 @@ type ask struct {
 	ids         []int32
 	messages    []chat.Message
 	tools       chat.Tools
+	toolWish    toolWish
 	think       chat.Think
 	system      string
 	template    string
@@ -133,6 +150,12 @@ func (p *program) readAsk(c *cli.Context) (*ask, error) {
 		a.template = string(source)
 	}
 	if a.tools, err = p.readTools(c.String("tools")); err != nil {
+		return nil, err
+	}
+	if _, err := toolcheck.New(a.tools); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.String("tools"), err)
+	}
+	if a.toolWish, err = p.readToolWish(c); err != nil {
 		return nil, err
 	}
 	if a.form, err = p.readForm(c); err != nil {
@@ -207,14 +230,20 @@ func (a *ask) check() error {
 		return usageError("--raw uses no template, and --messages needs one; leave one out")
 	case untemplated && a.options.ThinkBudget != nil:
 		return usageError("--think-budget ends the reasoning of a chat's answer; --raw and --ids have none")
-	case untemplated && (a.system != "" || a.tools != nil || a.think != chat.ThinkAuto || a.template != ""):
-		return usageError("--system, --tools, --think and --template shape what a template writes; --raw and --ids use none")
+	case untemplated && (a.system != "" || a.tools != nil || a.toolWish.servers != nil || a.think != chat.ThinkAuto || a.template != ""):
+		return usageError("--system, --tools, --mcp, --think and --template shape what a template writes; --raw and --ids use none")
+	case a.toolWish.servers != nil && a.beams != nil:
+		return usageError("--beams is for one answer, and with --mcp there may be several; leave one out")
+	case a.toolWish.servers != nil && a.options.LogProbs > 0:
+		return usageError("--logprobs is for one answer, and with --mcp there may be several; leave one out")
+	case a.toolWish.servers != nil && a.options.IgnoreEOS:
+		return usageError("--ignore-eos goes on behind an answer's end, where --mcp calls tools; leave one out")
 	case untemplated && a.interactive:
 		return usageError("a chat needs the template; give --raw a prompt with -p")
 	case a.form != nil && a.options.IgnoreEOS:
 		return usageError("an answer of a given form ends; leave --ignore-eos out")
-	case a.form != nil && a.tools != nil:
-		return usageError("an answer of a given form cannot call tools; leave --tools out, or --json-schema and --grammar")
+	case a.form != nil && (a.tools != nil || a.toolWish.servers != nil):
+		return usageError("an answer of a given form cannot call tools; leave --tools and --mcp out, or --json-schema and --grammar")
 	case a.interactive && a.options.IgnoreEOS:
 		return usageError("--ignore-eos is for one answer, a chat would never get its turn back; name a prompt with -p")
 	case a.form != nil && a.beams != nil:
@@ -340,6 +369,9 @@ func (p *program) answerOnce(ctx context.Context, m *loaded, a *ask) (err error)
 	}
 	p.noteContext(m, a, r.result)
 	a.cache.update(ctx, r.result, s.SavePrefix)
+	if r.broken != "" {
+		p.warn("the model meant to call a tool, but %s", r.broken)
+	}
 	if a.stats {
 		p.printStats(m, s.Result(), s.Profile)
 	}

@@ -16,10 +16,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/qwenvk/qwenvk"
+	"github.com/qwenvk/qwenvk/internal/mcptest"
 	"github.com/qwenvk/qwenvk/internal/testkit"
 )
 
-func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"qwenvk": main}) }
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"qwenvk": main, "toolserver": mcptest.Main})
+}
 
 // The scripts run the program as people do, in a folder of their own. Beside testscript's commands they know
 //

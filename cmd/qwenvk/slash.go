@@ -253,7 +253,7 @@ func (c *conversation) show(what string) {
 		c.say("/show takes nothing, or thinking.\n")
 		return
 	}
-	i, o, r := c.m.Info(), c.chat.Options(), c.chat.Result()
+	i, o, r := c.m.Info(), c.chat.Options(), c.chat.LastAnswer()
 	c.say("model     %s (%s, %s, %s parameters)", i.Name, i.Architecture, i.Type, count(i.Params))
 	c.say("device    %s", c.m.runtime.Device().Name)
 	c.say("context   %d of %d tokens used, %d messages", r.Usage.PromptTokens+r.Usage.CompletionTokens, i.Context, len(c.chat.Messages()))

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -90,20 +89,6 @@ func lastCode(text string) (code string) {
 	return code
 }
 
-// listTools tells what the model may call.
-func (c *conversation) listTools() {
-	tools := c.chat.Options().Tools
-	if len(tools) == 0 {
-		c.say("The model has no tools; --tools FILE gives it some.\n")
-		return
-	}
-	for _, t := range tools {
-		name, description := describeTool(t)
-		c.say("%s  %s", name, term.Truncate(strings.Join(strings.Fields(term.Clean(description)), " "), 70))
-	}
-	c.say("")
-}
-
 // unfold returns the last reasoning as it is shown, and why there is none.
 func (c *conversation) unfold() string {
 	messages := c.chat.Messages()
@@ -171,20 +156,4 @@ func completeSlash(text string) (from int, words []string) {
 		}
 	}
 	return len(name) + 1, words
-}
-
-// describeTool reads the name and the description of a tool in OpenAI's form, or of its function alone.
-func describeTool(raw []byte) (name, description string) {
-	type function struct{ Name, Description string }
-	var tool struct {
-		function
-		Function *function
-	}
-	if err := json.Unmarshal(raw, &tool); err != nil {
-		return "?", ""
-	}
-	if tool.Function != nil {
-		tool.function = *tool.Function
-	}
-	return tool.Name, tool.Description
 }
