@@ -1,17 +1,15 @@
 package grammar
 
 import (
-	"slices"
 	"sync"
 	"testing"
 
 	"github.com/qwenvk/qwenvk/internal/testkit"
-	"github.com/qwenvk/qwenvk/tokenizer"
 )
 
 // realVocabulary is Qwen3's, of 151,669 tokens.
 var realVocabulary = sync.OnceValues(func() (*Vocabulary, error) {
-	t, err := tokenizer.FromTokenizerJSON(realFiles[0], realFiles[1])
+	t, err := realTokenizer()
 	if err != nil {
 		return nil, err
 	}
@@ -40,20 +38,4 @@ func realTokens(t testing.TB) *Vocabulary {
 		t.Fatal(err)
 	}
 	return v
-}
-
-const jsonGrammar = `
-root   ::= object
-value  ::= object | array | string | number | "true" | "false" | "null"
-object ::= "{" (string ":" " "? value ("," " "? string ":" " "? value)*)? "}"
-array  ::= "[" (value ("," " "? value)*)? "]"
-string ::= "\"" ([^"\\\x00-\x1f] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F]{4}))* "\""
-number ::= "-"? ("0" | [1-9] [0-9]*) ("." [0-9]+)? ([eE] [-+]? [0-9]+)?
-`
-
-func BenchmarkVocabulary(b *testing.B) {
-	v := realTokens(b)
-	for b.Loop() {
-		NewVocabulary(func(id int32) []byte { return slices.Clone(v.piece(id)) }, v.n, v.eos)
-	}
 }
