@@ -3,7 +3,7 @@
 #
 #   setup.sh run           what `make run` needs: a Vulkan loader and any driver (nothing is installed where one works)
 #   setup.sh test          what the tests need: Mesa 25's software driver and AMD compiler, the validation layer,
-#                          the Vulkan headers, SwiftShader in a private folder
+#                          the Vulkan headers, tmux for the chat's test, SwiftShader in a private folder
 #   setup.sh windows       the cross compiler for Windows
 #   setup.sh mesa22        Debian 12's own Mesa 22.3 in a private folder
 #   setup.sh mesa26        Mesa 26 in a private folder
@@ -64,7 +64,7 @@ setup_test() {
 	need_compilers
 	need_apt "the test set of Vulkan drivers"
 	local missing=() package
-	for package in libvulkan1 libvulkan-dev vulkan-validationlayers; do
+	for package in libvulkan1 libvulkan-dev vulkan-validationlayers tmux; do
 		installed "$package" || missing+=("$package")
 	done
 	if [ ${#missing[@]} != 0 ]; then

@@ -150,9 +150,14 @@ func historyFile() (string, error) {
 	return filepath.Join(dir, "history"), nil
 }
 
-// Line shows the prompt and reads a text.
+// Line shows the prompt and reads a text. Ctrl-C at a text gives that up and no more.
 func (t *terminal) Line(prompt string) (string, error) {
-	return t.editor.Line(prompt, nextPrompt)
+	for {
+		text, err := t.editor.Line(prompt, nextPrompt)
+		if text == "" || !errors.Is(err, errAborted) {
+			return text, err
+		}
+	}
 }
 
 // Remember keeps a message, here and for the next conversation.

@@ -40,7 +40,7 @@ func TestSetNumbers(t *testing.T) {
 		if !slices.Contains(flags, x.name) {
 			t.Errorf("there is no flag --%s", x.name)
 		}
-		if !strings.Contains(slashHelp(), x.name) {
+		if !strings.Contains(slashHelp(0), x.name) {
 			t.Errorf("/help does not tell of %s", x.name)
 		}
 	}

@@ -9,13 +9,14 @@ import (
 	"strings"
 
 	"github.com/qwenvk/qwenvk/chat"
+	"github.com/qwenvk/qwenvk/cmd/qwenvk/term"
 )
 
 // slashCommand is a command of a conversation.
 type slashCommand struct {
 	name  string
 	takes string // what may stand behind it, as help shows it
-	help  []string
+	help  string
 	words []string // that Tab offers behind it
 	paths bool     // Tab offers paths
 	run   func(c *conversation, ctx context.Context, rest string) error
@@ -34,65 +35,60 @@ var slashCommands []slashCommand
 
 func init() {
 	slashCommands = []slashCommand{
-		{name: "/help", help: []string{"this list"}, run: always(func(c *conversation, _ string) { c.say("%s\n", slashHelp()) })},
-		{name: "/clear", help: []string{"forget the conversation"}, run: always((*conversation).clear)},
-		{name: "/system", takes: "[TEXT]", help: []string{"show or set the system message, and begin anew"}, run: always((*conversation).system)},
+		{name: "/help", help: "this list", run: always(func(c *conversation, _ string) {
+			columns, _ := c.p.window()
+			c.say("%s\n", slashHelp(columns))
+		})},
+		{name: "/clear", help: "forget the conversation", run: always((*conversation).clear)},
+		{name: "/system", takes: "[TEXT]", help: "show or set the system message, and begin anew", run: always((*conversation).system)},
 		{
-			name: "/think", takes: "[on|off|auto]", help: []string{"whether the model thinks before it answers"},
+			name: "/think", takes: "[on|off|auto]", help: "whether the model thinks before it answers",
 			words: []string{"auto", "off", "on"}, run: always((*conversation).think),
 		},
-		{name: "/no_think", help: []string{"the same as /think off"}, run: always(func(c *conversation, _ string) { c.think("off") })},
+		{name: "/no_think", help: "the same as /think off", run: always(func(c *conversation, _ string) { c.think("off") })},
 		{
-			name: "/set", takes: "[NAME VALUE]", help: []string{
-				"show or change temp, top-k, top-p, min-p, typical-p,",
-				"top-n-sigma, xtc-probability, xtc-threshold,",
-				"repeat-penalty, presence-penalty, frequency-penalty,",
-				"dry-multiplier, dry-base, dry-allowed-length, dry-breaker,",
-				"mirostat, mirostat-tau, mirostat-eta, logit-bias, seed,",
-				`max-tokens; the value "default" takes a change back.`,
-				"fold on|off: reasoning folds into one line when it ends;",
-				"markdown on|off: answers are shown as they look",
-			},
+			name: "/set", takes: "[NAME VALUE]", help: "show or change a setting; \"default\" takes a change back. fold and markdown (on, off) are of the display: " +
+				"reasoning folds into one line, answers are shown as they look. The others are flags of run: " + strings.Join(settingNames(), ", "),
 			words: settingNames(), run: always((*conversation).set),
 		},
 		{
-			name: "/show", takes: "[thinking]", help: []string{"model, device, context, settings; the last reasoning (also Ctrl-O)"},
+			name: "/show", takes: "[thinking]", help: "model, device, context, settings; the last reasoning (also Ctrl-O)",
 			words: []string{"thinking"}, run: always((*conversation).show),
 		},
-		{name: "/save", takes: "PATH", help: []string{"write the conversation into a file"}, paths: true, run: always((*conversation).save)},
-		{name: "/load", takes: "PATH", help: []string{"go on with a saved conversation"}, paths: true, run: always((*conversation).load)},
-		{name: "/retry", help: []string{"answer the last message again"}, run: func(c *conversation, ctx context.Context, _ string) error { return c.retry(ctx) }},
-		{name: "/undo", help: []string{"take the last message and its answer back"}, run: always(func(c *conversation, _ string) { c.undo() })},
+		{name: "/save", takes: "PATH", help: "write the conversation into a file, with its cache unless the name ends in .json", paths: true, run: (*conversation).save},
+		{name: "/load", takes: "PATH", help: "go on with a saved conversation", paths: true, run: (*conversation).load},
+		{name: "/retry", help: "answer the last message again", run: func(c *conversation, ctx context.Context, _ string) error { return c.retry(ctx) }},
+		{name: "/undo", help: "take the last message and its answer back", run: always(func(c *conversation, _ string) { c.undo() })},
 		{
-			name: "/copy", takes: "[code]", help: []string{"copy the last answer, or its last code, to the clipboard"},
+			name: "/copy", takes: "[code]", help: "copy the last answer, or its last code, to the clipboard",
 			words: []string{"code"}, run: always((*conversation).copy),
 		},
-		{name: "/file", takes: "PATH", help: []string{"put a text file before the next message"}, paths: true, run: always((*conversation).attach)},
-		{name: "/tools", help: []string{"the tools that the model may call"}, run: always(func(c *conversation, _ string) { c.listTools() })},
-		{name: "/stats", help: []string{"tell speeds after each answer, or no longer"}, run: always((*conversation).toggleStats)},
-		{name: "/quit", help: []string{"leave (also Ctrl-D)"}, run: func(*conversation, context.Context, string) error { return errLeave }},
+		{name: "/file", takes: "PATH", help: "put a text file before the next message", paths: true, run: always((*conversation).attach)},
+		{name: "/tools", help: "the tools that the model may call", run: always(func(c *conversation, _ string) { c.listTools() })},
+		{name: "/stats", help: "tell speeds after each answer, or no longer", run: always((*conversation).toggleStats)},
+		{name: "/quit", help: "leave (also Ctrl-D)", run: func(*conversation, context.Context, string) error { return errLeave }},
 	}
 }
 
 // slashOther are further names of commands, which neither help nor Tab mention.
 var slashOther = map[string]string{"/?": "/help", "/exit": "/quit", "/bye": "/quit"}
 
-// slashHelp explains the commands and the keys.
-func slashHelp() string {
+// slashHelp explains the commands and the keys, for a width.
+func slashHelp(columns int) string {
+	const margin = 22
+	if columns <= 0 {
+		columns = 80
+	}
 	var b strings.Builder
 	for _, s := range slashCommands {
 		begin := strings.TrimSpace(s.name + " " + s.takes)
-		for i, line := range s.help {
-			if i > 0 {
-				begin = ""
-			}
-			fmt.Fprintf(&b, "%-21s %s\n", begin, line)
+		for line := range strings.SplitSeq(term.Wrap(s.help, max(columns-margin, margin)), "\n") {
+			fmt.Fprintf(&b, "%-*s%s\n", margin, begin, line)
+			begin = ""
 		}
 	}
-	b.WriteString(`
-Several lines: Alt-Enter, or \ at a line's end, or """ before and behind; a paste
-of several lines is one message. Arrow keys recall earlier messages, Ctrl-R
-searches them, Tab completes commands and paths. Ctrl-C stops an answer.`)
+	b.WriteString("\nSeveral lines: Alt-Enter, or \\ at a line's end, or \"\"\" before and behind; a paste of several lines is one message. " +
+		"Arrow keys recall earlier messages, Ctrl-R searches them, Tab completes commands and paths. Ctrl-C stops an answer.")
 	return b.String()
 }
 

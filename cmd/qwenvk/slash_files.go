@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +12,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/qwenvk/qwenvk"
 	"github.com/qwenvk/qwenvk/chat"
 )
 
@@ -88,52 +91,129 @@ func expandHome(path string) string {
 	return path
 }
 
-// save writes the messages in the form that --messages and /load read. A file that is something else is not overwritten.
-func (c *conversation) save(name string) {
+// save writes the conversation: the messages alone in the form that --messages reads where the name ends in .json, else with
+// the cache, so that /load computes nothing again.
+func (c *conversation) save(parent context.Context, name string) error {
 	messages := c.chat.Messages()
+	path := expandHome(name)
 	switch {
 	case name == "":
-		c.say("/save PATH writes the conversation into a file.\n")
-		return
+		c.say("/save PATH writes the conversation into a file; without its cache if the name ends in .json.\n")
+		return nil
 	case len(messages) == 0:
 		c.say("There is nothing to save yet.\n")
-		return
+		return nil
+	case !overwritable(path):
+		c.say("%s is there already and holds no conversation: name another file.\n", name)
+		return nil
 	}
-	path := expandHome(name)
-	if content, err := os.ReadFile(path); err == nil && len(content) > 0 {
-		if _, err := chat.ParseMessages(content); err != nil {
-			c.say("%s is there already and holds no conversation: name another file.\n", name)
-			return
-		}
-	}
+	ctx, done := c.p.interrupts.scope(parent)
+	defer done()
 	err := c.p.writeFile(path, func(w io.Writer) error {
+		if filepath.Ext(path) != ".json" {
+			return c.chat.Save(ctx, w)
+		}
 		e := json.NewEncoder(w)
 		e.SetEscapeHTML(false)
 		e.SetIndent("", "  ")
 		return e.Encode(messages)
 	})
 	if err != nil {
-		c.say("%s\n", sentence(err))
-		return
+		return c.survive(ctx, parent, err)
 	}
-	c.say("Saved %d messages in %s.\n", len(messages), name)
+	saved := int64(0)
+	if info, err := os.Stat(path); err == nil {
+		saved = info.Size()
+	}
+	c.say("Saved %d messages in %s, %s.\n", len(messages), name, size(uint64(saved)))
+	return nil
 }
 
-// load goes on with the messages of a file.
-func (c *conversation) load(name string) {
-	if name == "" {
-		c.say("/load PATH goes on with a conversation that /save wrote.\n")
-		return
-	}
-	content, err := c.p.readFile(expandHome(name))
-	if err != nil {
+// survive tells an error that the conversation outlives, an interruption too.
+func (c *conversation) survive(ctx, parent context.Context, err error) error {
+	switch {
+	case parent.Err() != nil:
+		return err
+	case ctx.Err() != nil:
+		c.say("(stopped)\n")
+	case errors.Is(err, qwenvk.ErrDeviceLost):
+		return err
+	default:
 		c.say("%s\n", sentence(err))
-		return
+	}
+	return nil
+}
+
+// savedMark is how a saved session begins.
+const savedMark = "QWENVK\x1aS"
+
+// overwritable reports that no file of that name is there, or one that /save wrote.
+func overwritable(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return errors.Is(err, os.ErrNotExist)
+	}
+	defer func() { _ = f.Close() }()
+	begin := make([]byte, len(savedMark))
+	n, _ := io.ReadFull(f, begin)
+	if n == 0 || string(begin) == savedMark {
+		return true
+	}
+	rest, err := io.ReadAll(io.LimitReader(f, attachmentLimit))
+	if err != nil {
+		return false
+	}
+	_, err = chat.ParseMessages(append(begin[:n], rest...))
+	return err == nil
+}
+
+// load goes on with the conversation of a file.
+func (c *conversation) load(parent context.Context, name string) error {
+	if name == "" {
+		c.say("/load PATH goes on with a conversation that /save wrote, or with messages in OpenAI's form.\n")
+		return nil
+	}
+	ctx, done := c.p.interrupts.scope(parent)
+	defer done()
+	path := expandHome(name)
+	f, err := os.Open(path)
+	if err != nil {
+		c.say("%s cannot be read: %v\n", name, bareCause(err))
+		return nil
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	r := bufio.NewReaderSize(f, 1<<20)
+	note := ""
+	if begin, _ := r.Peek(len(savedMark)); string(begin) == savedMark {
+		note, err = c.chat.Load(ctx, r)
+	} else {
+		err = c.loadMessages(r)
+	}
+	if err != nil {
+		return c.survive(ctx, parent, fmt.Errorf("%s: %w", name, bareCause(err)))
+	}
+	c.attached = nil
+	c.say("Loaded %d messages from %s.", len(c.chat.Messages()), name)
+	if note != "" {
+		c.say("Its cache cannot be used, the next answer takes longer: %s.", note)
+	}
+	c.say("")
+	c.showLast()
+	return nil
+}
+
+// loadMessages reads messages in OpenAI's form.
+func (c *conversation) loadMessages(r io.Reader) error {
+	content, err := io.ReadAll(io.LimitReader(r, attachmentLimit+1))
+	switch {
+	case err != nil:
+		return err
+	case len(content) > attachmentLimit:
+		return fmt.Errorf("it is larger than %s: no messages are", size(attachmentLimit))
 	}
 	messages, err := chat.ParseMessages(content)
 	if err != nil {
-		c.say("%s: %s\n", name, sentence(err))
-		return
+		return err
 	}
 	o := c.chat.Options()
 	o.System = ""
@@ -142,9 +222,7 @@ func (c *conversation) load(name string) {
 	}
 	c.chat.SetOptions(o)
 	c.chat.SetMessages(messages)
-	c.attached = nil
-	c.say("Loaded %d messages from %s.\n", len(messages), name)
-	c.showLast()
+	return nil
 }
 
 // showLast shows the last question and its answer again, so that one knows where one was.

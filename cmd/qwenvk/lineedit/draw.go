@@ -14,7 +14,7 @@ const (
 // offerRows is how many rows the offers of Tab take at most.
 const offerRows = 6
 
-// home moves to the first row of what is drawn and erases from there. After a change of the window's width the terminal
+// home moves to the first row of what is drawn. After a change of the window's width the terminal
 // has broken the rows anew: where the cursor is then, [lay] tells.
 func (e *Editor) home(b *strings.Builder) {
 	if e.drawn.rows != nil {
@@ -23,7 +23,7 @@ func (e *Editor) home(b *strings.Builder) {
 		}
 		up(b, e.drawn.line-e.first)
 	}
-	b.WriteString("\r\x1b[J")
+	b.WriteByte('\r')
 }
 
 // draw shows prompt, text, and what stands below them.
@@ -39,7 +39,7 @@ func (e *Editor) draw() error {
 		room = max(1, height-len(below))
 	}
 	rows, first := now.window(room, e.first)
-	write(&b, rows)
+	write(&b, rows, columns)
 	if e.hint != "" && e.text == "" && e.search == nil {
 		if hint := term.Truncate(e.hint, columns-now.place-1); columns > now.place+10 {
 			b.WriteString(dim + hint + reset)

@@ -129,7 +129,8 @@ func (e *Editor) leave() error {
 	e.search, e.offers, e.hint = nil, offers{}, ""
 	var b strings.Builder
 	e.home(&b)
-	write(&b, lay(e.prompt, e.next, e.text, len(e.text), e.width()).rows)
+	columns, _ := e.Size()
+	write(&b, lay(e.prompt, e.next, e.text, len(e.text), columns).rows, columns)
 	b.WriteString("\r\n\x1b[?2004l")
 	return e.print(b.String())
 }
@@ -137,11 +138,6 @@ func (e *Editor) leave() error {
 func (e *Editor) print(text string) error {
 	_, err := io.WriteString(e.Out, text)
 	return err
-}
-
-func (e *Editor) width() int {
-	columns, _ := e.Size()
-	return columns
 }
 
 // wait returns the next key; one without a name where only the window's size changed.
@@ -323,7 +319,7 @@ func (e *Editor) above(text string) error {
 	}
 	var b strings.Builder
 	e.home(&b)
-	b.WriteString(strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\r\n") + "\r\n")
+	b.WriteString("\x1b[K" + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\x1b[K\r\n\x1b[K") + "\r\n\x1b[J")
 	e.drawn = screen{}
 	return e.print(b.String())
 }
@@ -335,7 +331,7 @@ func (e *Editor) suspend() error {
 	}
 	var b strings.Builder
 	e.home(&b)
-	b.WriteString("\x1b[?2004l")
+	b.WriteString("\x1b[J\x1b[?2004l")
 	e.drawn = screen{}
 	if err := e.print(b.String()); err != nil {
 		return err

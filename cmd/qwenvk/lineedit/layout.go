@@ -99,16 +99,23 @@ func (s screen) window(height, first int) (rows []row, from int) {
 	return s.rows[first : first+height], first
 }
 
-// write draws rows from the cursor's place on.
-func write(b *strings.Builder, rows []row) {
+// write draws rows from the cursor's place on, over what is there, and erases what is left of it. Nothing is erased
+// before it is written over: there is no moment without text, and tmux takes an erasure from the window's corner for the
+// end of a screen, which it keeps in its scrollback.
+func write(b *strings.Builder, rows []row, columns int) {
 	for i, r := range rows {
 		if i > 0 && !r.soft {
 			b.WriteString("\r\n")
 		}
-		if b.WriteString(r.text); r.text == "" && r.soft && i > 0 {
+		b.WriteString(r.text)
+		switch {
+		case r.text == "" && r.soft && i > 0:
 			b.WriteString(" \r") // a full row's end is no new row before something is written
+		case columns < 2 || term.Width(r.text) < columns: // in a full row the cursor is on its last character
+			b.WriteString("\x1b[K")
 		}
 	}
+	b.WriteString("\x1b[J")
 }
 
 func up(b *strings.Builder, n int) {

@@ -11,6 +11,7 @@ import (
 // that have it show a redraw at once instead of half of it).
 const (
 	eraseBelow = "\x1b[J"
+	eraseLine  = "\x1b[K" // from the cursor on
 	beginSync  = "\x1b[?2026h"
 	endSync    = "\x1b[?2026l"
 )
@@ -32,18 +33,23 @@ func (r *Region) Draw(rows []string) error {
 	defer r.mu.Unlock()
 	var b strings.Builder
 	b.WriteString(beginSync)
-	r.erase(&b)
+	r.home(&b)
+	columns, _ := r.Size()
 	for _, row := range rows {
+		w := Width(Plain(row))
 		b.WriteString(row)
+		if columns < 1 || w == 0 || w%columns != 0 { // in a full row the cursor is on its last character
+			b.WriteString(eraseLine)
+		}
 		b.WriteString("\r\n")
-		r.widths = append(r.widths, Width(Plain(row)))
+		r.widths = append(r.widths, w)
 	}
-	b.WriteString(endSync)
+	b.WriteString(eraseBelow + endSync)
 	_, err := io.WriteString(r.Out, b.String())
 	return err
 }
 
-// Erase takes the region away and writes a text, whole lines, in its place.
+// Erase takes the region away and writes a text, whole lines narrower than the window, in its place.
 func (r *Region) Erase(text string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -52,16 +58,16 @@ func (r *Region) Erase(text string) error {
 	}
 	var b strings.Builder
 	b.WriteString(beginSync)
-	r.erase(&b)
-	b.WriteString(text)
-	b.WriteString(endSync)
+	r.home(&b)
+	b.WriteString(strings.ReplaceAll(text, "\n", eraseLine+"\r\n"))
+	b.WriteString(eraseBelow + endSync)
 	_, err := io.WriteString(r.Out, b.String())
 	return err
 }
 
-// erase moves to the region's first row and erases from there. The window may have become narrower since: terminals
+// home moves to the region's first row, over which others are written then: what is never empty does not flicker. The window may have become narrower since: terminals
 // break the lines anew then, so rows are counted for the width of now.
-func (r *Region) erase(b *strings.Builder) {
+func (r *Region) home(b *strings.Builder) {
 	columns, height := r.Size()
 	lines := 0
 	for _, w := range r.widths {
@@ -75,7 +81,7 @@ func (r *Region) erase(b *strings.Builder) {
 	if lines > 0 {
 		fmt.Fprintf(b, "\x1b[%dA", lines)
 	}
-	b.WriteString("\r" + eraseBelow)
+	b.WriteByte('\r')
 	r.widths = r.widths[:0]
 }
 

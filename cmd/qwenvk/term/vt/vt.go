@@ -3,6 +3,7 @@
 package vt
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -120,7 +121,14 @@ func (s *Screen) control(text string) int {
 		s.x = min(s.Columns-1, s.x+n)
 	case final == 'H' && parameters == "":
 		s.x, s.y, s.hold = 0, s.top, false
+	case final == 'K' && parameters == "":
+		for i, line := s.x, s.line(); i < s.Columns; i++ {
+			line[i] = " "
+		}
 	case final == 'J' && parameters == "":
+		if s.x == 0 && s.y == s.top && s.Err == nil {
+			s.Err = errors.New("the window was erased from its corner: tmux keeps a copy in its scrollback then")
+		}
 		s.line()
 		for i := s.x; i < s.Columns; i++ {
 			s.lines[s.y][i] = " "
