@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,30 @@ func FuzzMessages(f *testing.F) {
 		text, err := template.Render(context.Background(), chat.RenderOptions{Messages: messages})
 		if err == nil && !utf8.ValidString(text) {
 			t.Errorf("the prompt is not UTF-8: %q", text)
+		}
+	})
+}
+
+// Whatever a model writes as a call, what comes out has arguments that are a JSON object, or the text as it was with the
+// reason in one line.
+func FuzzCall(f *testing.F) {
+	for _, seed := range []string{
+		`{'name': 'f', "arguments": {a: True, "b": [1, 2,]`, `{"name": "f", "arguments": "{\"x\": 1}"}`, `{"name": "f", "arguments": {"a": "\u12"}}`,
+		"<function=f>\n<parameter=s>\n1\n</parameter>\n</function>", "```json\n{\"name\": \"f\"}\n```", `{"name": "f"}}]`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		p := chat.NewParser(false)
+		p.SetTools(chat.Tools{json.RawMessage(`{"name": "f", "parameters": {"properties": {"s": {"type": "string"}, "n": {"type": "number"}}}}`)})
+		for _, d := range append(p.Push("<tool_call>"+body+"</tool_call>"), p.Flush()...) {
+			var object map[string]any
+			switch {
+			case d.ToolCall != nil && (json.Unmarshal(d.ToolCall.Arguments, &object) != nil || object == nil || d.ToolCall.Name == ""):
+				t.Fatalf("the call %+v, %s", d.ToolCall, d.ToolCall.Arguments)
+			case d.Broken != "" && (d.Text == "" || strings.Contains(d.Broken, "\n")):
+				t.Fatalf("%q is broken: %q", d.Text, d.Broken)
+			}
 		}
 	})
 }

@@ -251,6 +251,7 @@ func TestBrokenCalls(t *testing.T) {
 		{`[]`, "a tool call is an object"},
 		{``, "ends where a value should stand"},
 		{`{"name": "a\q"}`, "no escape"},
+		{`{"name": "a\u12x4",}`, "no four hexadecimal digits"},
 		{"{\"name\": \"f\", \"arguments\": " + strings.Repeat("[", 300), "nested more than 200 levels"},
 		{"<function=>", "no function name"},
 		{"<function=f>text", "outside its parameters"},

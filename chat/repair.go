@@ -210,6 +210,8 @@ func (r *repairer) escape() error {
 	switch {
 	case c == '\'':
 		r.out.WriteByte('\'')
+	case c == 'u' && !isHex(r.in[r.at+1:]):
+		return fmt.Errorf(`\u at byte %d has no four hexadecimal digits behind it`, r.at-1)
 	case c != 0 && strings.IndexByte(`"\/bfnrtu`, c) >= 0:
 		r.out.WriteByte('\\')
 		r.out.WriteByte(c)
@@ -218,6 +220,11 @@ func (r *repairer) escape() error {
 	}
 	r.at++
 	return nil
+}
+
+// isHex tells whether a text begins with four hexadecimal digits.
+func isHex(s string) bool {
+	return len(s) >= 4 && strings.Trim(s[:4], "0123456789abcdefABCDEF") == ""
 }
 
 // isNumber tells whether a word is a JSON number.
