@@ -158,6 +158,9 @@ func plainBeams(logProbs func(ids []int32) []float64, ends []int32, o BeamOption
 // TestBeamsAgainstPlain compares with the procedure above, on a model that ends its answers, and checks that a session goes
 // on from the pages that a search leaves it.
 func TestBeamsAgainstPlain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a forward pass for every sequence; TestBeamGolden is the short one")
+	}
 	m, s := openDemo(t, openTest(t, Options{}, nil), LoadOptions{Sessions: 5, KV: "f32"})
 	twin, err := m.NewSession()
 	if err != nil {

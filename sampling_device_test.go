@@ -2,26 +2,38 @@ package qwenvk
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/qwenvk/qwenvk/engine"
+	"github.com/qwenvk/qwenvk/internal/testkit"
 	"github.com/qwenvk/qwenvk/sampler"
 )
+
+// twins are two sessions of a tiny model, which every device computes fast, and a prompt.
+func twins(t *testing.T) (s, twin *Session, ids []int32) {
+	t.Helper()
+	m := loadTest(t, openTest(t, Options{}, nil), testkit.Path(t, "golden/qwen3-dense-tied"), LoadOptions{Context: 128, Sessions: 2})
+	for _, to := range []**Session{&s, &twin} {
+		one, err := m.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { one.Close() })
+		*to = one
+	}
+	return s, twin, readGolden(t, "qwen3-dense-tied").prompts[0].IDs
+}
 
 // TestSamplersOnDevice draws with each sampler through the device and repeats every choice on the host, from all logits of
 // another session that computes the same steps.
 func TestSamplersOnDevice(t *testing.T) {
-	m, s := openDemo(t, openTest(t, Options{}, nil), LoadOptions{Sessions: 2})
-	twin, err := m.NewSession()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer twin.Close()
-	ids := encode(t, m, sum)
-	first, _ := generate(context.Background(), t, s, ids, GenerateOptions{MaxTokens: 1})
-	best := encode(t, m, first)[0]
+	s, twin, ids := twins(t)
+	_, r := generate(context.Background(), t, s, ids, GenerateOptions{MaxTokens: 1, IgnoreEOS: true})
+	best := r.IDs[0]
 	base := sampler.Params{Temperature: 1.5, TopP: 1, TopK: 30, Seed: 11}
 	for name, change := range map[string]func(*sampler.Params){
 		"typical":       func(p *sampler.Params) { p.TypicalP = 0.7 },
@@ -62,13 +74,7 @@ func TestSamplersOnDevice(t *testing.T) {
 
 // TestLogProbs: what is told of each token is the log-softmax of the model's own logits, whatever shapes the choice.
 func TestLogProbs(t *testing.T) {
-	m, s := openDemo(t, openTest(t, Options{}, nil), LoadOptions{Sessions: 2})
-	twin, err := m.NewSession()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer twin.Close()
-	ids := encode(t, m, sum)
+	s, twin, ids := twins(t)
 	for _, c := range []struct {
 		p sampler.Params
 		n int
@@ -116,6 +122,24 @@ func TestLogProbs(t *testing.T) {
 				}
 			}
 			before = append(before, tok.ID)
+		}
+	}
+}
+
+// TestChoiceRefused: what the model cannot have is an error before anything is computed.
+func TestChoiceRefused(t *testing.T) {
+	_, s := openDemo(t, openTest(t, Options{}, nil), LoadOptions{})
+	for want, o := range map[string]GenerateOptions{
+		"bias for id 4096000":        {Sampling: sampler.Params{LogitBias: map[int32]float64{4096000: 1}}},
+		"of -1 tokens":               {LogProbs: -1},
+		"allowed length of DRY is 0": {Sampling: sampler.Params{DRY: sampler.DRY{Multiplier: 1, Base: 2}}},
+	} {
+		var got error
+		for _, err := range s.Generate(context.Background(), []int32{1, 2, 3}, o) {
+			got = errors.Join(got, err)
+		}
+		if got == nil || !strings.Contains(got.Error(), want) {
+			t.Errorf("error %v, want one with %q", got, want)
 		}
 	}
 }
@@ -170,13 +194,7 @@ func (c *everyThird) Accept(int32) error {
 // TestMaskOnDevice draws under a mask, with and without what else changes logits, and repeats every choice on the host from
 // all logits.
 func TestMaskOnDevice(t *testing.T) {
-	m, s := openDemo(t, openTest(t, Options{}, nil), LoadOptions{Sessions: 2})
-	twin, err := m.NewSession()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer twin.Close()
-	ids := encode(t, m, sum)
+	s, twin, ids := twins(t)
 	for i, p := range []sampler.Params{
 		{},
 		{Temperature: 0.7, TopK: 20, TopP: 0.8, Seed: 1},

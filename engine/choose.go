@@ -30,9 +30,12 @@ func (g *generation) tail() vkexec.Tail {
 	return vkexec.TailTopK
 }
 
-// checkBias refuses a bias for an id that the model does not have.
-func (g *generation) checkBias() error {
+// checkChoice refuses a bias for an id that the model does not have, and log-probabilities of less than no tokens.
+func (g *generation) checkChoice() error {
 	vocab := g.s.e.exec.Vocab()
+	if g.o.LogProbs < 0 {
+		return fmt.Errorf("log-probabilities of %d tokens are not possible", g.o.LogProbs)
+	}
 	for id := range g.o.Sampling.LogitBias {
 		if int(id) >= vocab {
 			return fmt.Errorf("there is a logit bias for id %d; the model's ids go from 0 to %d", id, vocab-1)

@@ -142,7 +142,7 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 	if err := s.reserve(min(s.e.options.Context-len(g.ids), g.limit) + len(g.ids)); err != nil {
 		return err
 	}
-	if err := g.checkBias(); err != nil {
+	if err := g.checkChoice(); err != nil {
 		return err
 	}
 	s.begin(len(g.ids))

@@ -15,8 +15,11 @@ func (c Candidates) Adjusted(a Adjustments) Candidates {
 	if len(a) == 0 {
 		return c
 	}
+	if !c.sound() {
+		return Candidates{}
+	}
 	rest, ok := c.unlisted()
-	if !ok || !c.sound() {
+	if !ok {
 		return Candidates{}
 	}
 	list := make([]ranked, len(c.IDs))
@@ -61,8 +64,11 @@ func (c Candidates) Adjusted(a Adjustments) Candidates {
 // Masked is c for a choice among the allowed ids alone, count of them (bit id%32 of word
 // id/32).
 func (c Candidates) Masked(allowed []uint32, count int) Candidates {
+	if !c.sound() {
+		return Candidates{}
+	}
 	rest, ok := c.unlisted()
-	if !ok || !c.sound() {
+	if !ok {
 		return Candidates{}
 	}
 	var list []ranked

@@ -100,14 +100,13 @@ func TestEverySamplerFromCandidates(t *testing.T) {
 	}
 }
 
-// TestMaskedCandidates: a mask on the candidates gives what a mask on all logits gives.
+// TestMaskedCandidates: a mask on the candidates, behind bias and DRY, gives what a mask on all logits gives.
 func TestMaskedCandidates(t *testing.T) {
 	rng := rand.New(rand.NewPCG(33, 34))
 	decided, tried := 0, 0
 	for range 4000 {
 		logits := modelLogits(rng, 100+rng.IntN(400))
 		p := anyParams(rng, len(logits))
-		p.LogitBias, p.DRY.Multiplier = nil, 0
 		allowed, count := make([]uint32, (len(logits)+31)/32), 0
 		masked := slices.Repeat([]float32{-inf}, len(logits))
 		every := 1 + rng.IntN(12)
@@ -119,12 +118,13 @@ func TestMaskedCandidates(t *testing.T) {
 			}
 		}
 		all, short := newSampler(t, p), newSampler(t, p)
-		want, err := all.Sample(masked, nil, nil)
+		text := []int32{0, 1, 2, 0, 1, 2, 0}
+		want, err := all.Sample(masked, nil, text)
 		if err != nil {
 			continue // nothing is allowed
 		}
 		tried++
-		got, ok := short.FromCandidates(candidatesOf(logits, 64).Masked(allowed, count))
+		got, ok := short.FromCandidates(candidatesOf(logits, 64).Adjusted(short.Adjustments(nil, text)).Masked(allowed, count))
 		if ok {
 			decided++
 			if got != want {
