@@ -169,6 +169,16 @@ func TestTerminalSession(t *testing.T) {
 	step("with another question", `=42\n`+ready, "What is 17 + 25?", "Enter")
 	step("Ctrl-C twice at the prompt leaves", `exit status 130\n-*icanon\n-*echo$`, "C-c", "C-c")
 
+	config := filepath.Join(t.TempDir(), "servers.json")
+	const servers = `{"mcpServers": {"here": {"command": "toolserver", "args": ["-tools", "get_weather"]}}}`
+	if err := os.WriteFile(config, []byte(servers), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p = newPane(t, 72, 20, `qwenvk run demo --temp 0 --max-tokens 60 --log-level error --mcp '`+config+`'; exec sleep 600`)
+	step("a conversation with a server of tools", `(?m)^>>> a message`)
+	step("before a tool is called the person is asked", regexp.QuoteMeta(strings.TrimSpace(askCall))+`$`, "I need the weather for Oslo.", "Enter")
+	step("the call is allowed", `degrees\.\n`+ready, "y", "Enter")
+
 	golden := filepath.Join(testkit.Root(t), "docs", "results", "terminal-session.txt")
 	got := txtar.Format(record)
 	if *update {
