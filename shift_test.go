@@ -28,8 +28,8 @@ func TestShift(t *testing.T) {
 			at, seqs = append(at, len(generated)), append(seqs, slices.Clone(seq))
 			return seq, err
 		}
-		_, r := generate(context.Background(), t, s, ids, GenerateOptions{Sampling: p, IgnoreEOS: true, MaxTokens: 120, Shift: shift})
-		if len(r.IDs) != 120 || r.FinishReason != "length" || r.Shifts != len(at) || len(at) < 2 {
+		_, r := generate(context.Background(), t, s, ids, GenerateOptions{Sampling: p, IgnoreEOS: true, MaxTokens: 84, Shift: shift})
+		if len(r.IDs) != 84 || r.FinishReason != "length" || r.Shifts != len(at) || len(at) < 2 {
 			t.Fatalf("%d tokens, %s, %d shifts (%d calls)", len(r.IDs), r.FinishReason, r.Shifts, len(at))
 		}
 		for i, n := range at {
@@ -55,15 +55,15 @@ func TestShift(t *testing.T) {
 // TestShiftTurns: turns are left out whole and from the oldest on; system message and last turn stay; an answer in the
 // middle of which the context is full goes on.
 func TestShiftTurns(t *testing.T) {
-	m, s := openDemo(t, openTest(t, Options{}, nil), LoadOptions{Context: 128})
+	m, s := openDemo(t, openTest(t, Options{}, nil), LoadOptions{Context: 96})
 	user := func(text string) chat.Message { return chat.Message{Role: "user", Content: text} }
 	o := chat.RenderOptions{AddGenerationPrompt: true, Think: chat.ThinkOff, Messages: []chat.Message{
 		{Role: "system", Content: "Be kind."},
-		user("one " + strings.Repeat("word ", 20)),
+		user("one " + strings.Repeat("word ", 10)),
 		{Role: "assistant", ToolCalls: []chat.ToolCall{{Name: "f"}}},
 		{Role: "tool", Content: "result"},
 		{Role: "assistant", Content: "first"},
-		user("two " + strings.Repeat("word ", 20)),
+		user("two " + strings.Repeat("word ", 10)),
 		{Role: "assistant", Content: "second"},
 		user("three"),
 	}}
@@ -73,9 +73,9 @@ func TestShiftTurns(t *testing.T) {
 	}
 	ids := encode(t, m, rendered)
 	out := 0
-	shift := m.ShiftTurns(o, 128, func(n int) { out = n })
-	_, r := generate(context.Background(), t, s, ids, GenerateOptions{IgnoreEOS: true, MaxTokens: 100, Shift: shift})
-	if r.Shifts == 0 || len(r.IDs) != 100 {
+	shift := m.ShiftTurns(o, 96, func(n int) { out = n })
+	_, r := generate(context.Background(), t, s, ids, GenerateOptions{IgnoreEOS: true, MaxTokens: 40, Shift: shift})
+	if r.Shifts == 0 || len(r.IDs) != 40 {
 		t.Errorf("%d tokens behind a prompt of %d, %d shifts", len(r.IDs), len(ids), r.Shifts)
 	}
 	text, err := m.Tokenizer().Decode(s.s.State().IDs, tokenizer.DecodeOptions{})
@@ -83,15 +83,21 @@ func TestShiftTurns(t *testing.T) {
 		t.Fatal(err)
 	}
 	const system = "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\n"
-	if out != 6 || !strings.HasPrefix(text, system+"three<|im_end|>\n<|im_start|>assistant\n") {
+	if out != 4 || !strings.HasPrefix(text, system+"two word ") || !strings.Contains(text, "second<|im_end|>\n<|im_start|>user\nthree<|im_end|>\n") {
 		t.Errorf("%d messages are left out, the context holds %q", out, text)
 	}
-	_, r = generate(context.Background(), t, s, ids, GenerateOptions{IgnoreEOS: true, MaxTokens: 400, Shift: m.ShiftTurns(o, 128, nil)})
+	_, r = generate(context.Background(), t, s, ids, GenerateOptions{IgnoreEOS: true, MaxTokens: 400, Shift: m.ShiftTurns(o, 96, func(n int) { out = n })})
+	if text, err = m.Tokenizer().Decode(s.s.State().IDs, tokenizer.DecodeOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if out != 6 || !strings.HasPrefix(text, system+"three<|im_end|>\n<|im_start|>assistant\n") {
+		t.Errorf("%d messages are left out in the end, the context holds %q", out, text)
+	}
 	if r.FinishReason != "length" || len(r.IDs) >= 400 {
 		t.Errorf("an answer that fills the context alone: %d tokens, %s", len(r.IDs), r.FinishReason)
 	}
 	o.Messages = []chat.Message{user(strings.Repeat("word ", 200))}
-	for _, err := range s.Generate(context.Background(), slices.Repeat(ids, 3), GenerateOptions{Shift: m.ShiftTurns(o, 128, nil)}) {
+	for _, err := range s.Generate(context.Background(), slices.Repeat(ids, 3), GenerateOptions{Shift: m.ShiftTurns(o, 96, nil)}) {
 		if !errors.Is(err, ErrContextFull) {
 			t.Errorf("a message that fills the context alone: %v", err)
 		}

@@ -17,12 +17,19 @@ import (
 // wrote, then comes the text that ends it, and then what the model writes behind exactly these tokens.
 func TestThinkBudget(t *testing.T) {
 	rt := openTest(t, Options{}, nil)
-	for name, load := range map[string]LoadOptions{"whole": {}, "small chunks": {Chunk: 9}} {
-		t.Run(name, func(t *testing.T) { cutThinking(t, rt, load) })
-	}
+	t.Run("whole", func(t *testing.T) {
+		cutThinking(t, rt, LoadOptions{}, map[int][]sampler.Params{
+			0: {{}},
+			1: {{FrequencyPenalty: 0.1}},
+			5: {{}, {FrequencyPenalty: 0.1}, {Temperature: 0.7, TopK: 20, TopP: 0.8, Seed: 3}},
+		})
+	})
+	t.Run("small chunks", func(t *testing.T) {
+		cutThinking(t, rt, LoadOptions{Chunk: 9}, map[int][]sampler.Params{3: {{}}})
+	})
 }
 
-func cutThinking(t *testing.T, rt *Runtime, load LoadOptions) {
+func cutThinking(t *testing.T, rt *Runtime, load LoadOptions, budgets map[int][]sampler.Params) {
 	m, s := openDemo(t, rt, load)
 	ids := encode(t, m, sum)
 	cut, empty := encode(t, m, chat.CutThinking), encode(t, m, chat.NoThinking)
@@ -31,10 +38,10 @@ func cutThinking(t *testing.T, rt *Runtime, load LoadOptions) {
 	if full.Usage.ReasoningTokens != block {
 		t.Fatalf("%d tokens of reasoning counted, the block has %d", full.Usage.ReasoningTokens, block)
 	}
-	for _, p := range []sampler.Params{{}, {FrequencyPenalty: 0.1}, {Temperature: 0.7, TopK: 20, TopP: 0.8, Seed: 3}} {
-		_, free := generate(context.Background(), t, s, ids, GenerateOptions{Sampling: p})
-		for _, budget := range []int{0, 1, 5} {
-			text, r := generate(context.Background(), t, s, ids, GenerateOptions{Sampling: p, ThinkBudget: &budget, MaxTokens: 56})
+	for budget, params := range budgets {
+		for _, p := range params {
+			_, free := generate(context.Background(), t, s, ids, GenerateOptions{Sampling: p, MaxTokens: budget + 1})
+			text, r := generate(context.Background(), t, s, ids, GenerateOptions{Sampling: p, ThinkBudget: &budget, MaxTokens: 54})
 			end := cut
 			if budget == 0 {
 				end = empty
@@ -89,7 +96,7 @@ func TestThinkBudgetInside(t *testing.T) {
 	ids := encode(t, m, sum+"<think>\n")
 	for budget, want := range map[int]string{0: "\n</think>\n\n", 3: chat.CutThinking} {
 		_, free := generate(context.Background(), t, s, ids, GenerateOptions{})
-		text, r := generate(context.Background(), t, s, ids, GenerateOptions{ThinkBudget: &budget, MaxTokens: 90})
+		text, r := generate(context.Background(), t, s, ids, GenerateOptions{ThinkBudget: &budget, MaxTokens: 50})
 		head := append(slices.Clone(free.IDs[:budget]), encode(t, m, want)...)
 		if len(r.IDs) <= len(head) || !slices.Equal(r.IDs[:len(head)], head) {
 			t.Errorf("budget %d: %q", budget, text)
