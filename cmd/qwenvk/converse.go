@@ -21,6 +21,7 @@ type conversation struct {
 	a      *ask
 	chat   *qwenvk.Chat
 	tools  *toolbox // nil: no servers
+	calls  int      // of the model's last turn
 	lines  lineReader
 	answer uint64 // answers so far: each draws other random numbers
 

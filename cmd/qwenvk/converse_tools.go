@@ -21,7 +21,10 @@ func (c *conversation) talk(ctx context.Context, cancel context.CancelFunc, text
 
 // asker asks at the conversation's own prompt, under the call that is shown already. Ctrl-C there ends the answer.
 func (c *conversation) asker(cancel context.CancelFunc) asker {
-	return func(_ context.Context, prompt string) (string, error) {
+	return func(_ context.Context, call chat.ToolCall, prompt string) (string, error) {
+		if c.calls > 1 { // which of those above?
+			c.say("%s", shownCall(call))
+		}
 		if t, ok := c.lines.(*terminal); ok {
 			hint, complete := t.editor.Hint, t.editor.Complete
 			t.editor.Hint, t.editor.Complete = "", nil
@@ -40,11 +43,16 @@ func (c *conversation) asker(cancel context.CancelFunc) asker {
 // between them.
 func (c *conversation) showAnswer(answer iter.Seq2[qwenvk.Delta, error]) error {
 	out := c.newView()
+	c.calls = 0
 	for d, err := range answer {
+		if d.ToolCall != nil {
+			c.calls++
+		}
 		switch {
 		case err != nil:
 		case d.ToolResult != nil:
 			if err = out.end(); err == nil {
+				c.calls = 0
 				c.say("→ %s", shownResult(*d.ToolResult))
 				out = c.newView()
 			}

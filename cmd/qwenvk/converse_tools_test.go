@@ -57,7 +57,7 @@ func TestConversationTools(t *testing.T) {
 	}
 	questions := 0
 	for _, prompt := range lines.prompts {
-		if prompt == strings.TrimSpace(askCall) {
+		if prompt == "Call get_weather? [y]es, [n]o, [a]lways this tool:" {
 			questions++
 		}
 	}
@@ -89,7 +89,7 @@ func TestApprove(t *testing.T) {
 	} {
 		b := &toolbox{p: newProgram(), allowed: map[string]bool{}}
 		words := test.words
-		yes, err := b.approve(context.Background(), call, func(context.Context, string) (string, error) {
+		yes, err := b.approve(context.Background(), call, func(context.Context, chat.ToolCall, string) (string, error) {
 			if len(words) == 0 {
 				return "", test.err
 			}
@@ -128,14 +128,14 @@ func TestAskOnce(t *testing.T) {
 		t.Error("a question that nobody sees")
 	}
 	p.tty.err = true
-	question := p.askOnce()
+	question, call := p.askOnce(), chat.ToolCall{Name: "f", Arguments: json.RawMessage(`{"x":1}`)}
 	go func() { _, _ = io.WriteString(typed, "y\n") }()
-	if word, err := question(context.Background(), askCall); word != "y\n" || err != nil || shown.String() != askCall {
+	if word, err := question(context.Background(), call, askCall(call)); word != "y\n" || err != nil || shown.String() != "f {\"x\":1}\nCall f? [y]es, [n]o, [a]lways this tool: " {
 		t.Errorf("got %q, %v, shown %q", word, err, shown.String())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := question(ctx, askCall); !errors.Is(err, context.Canceled) {
+	if _, err := question(ctx, call, askCall(call)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	_ = typed.Close()

@@ -148,10 +148,14 @@ func (b *toolbox) options(question asker) qwenvk.ToolOptions {
 	return o
 }
 
-// asker shows a prompt and returns what the person types. Errors: io.EOF where nobody answers, errAborted.
-type asker func(ctx context.Context, prompt string) (string, error)
+// asker shows a question about a call, which the person must be able to see, and returns what is typed. Errors: io.EOF
+// where nobody answers, errAborted.
+type asker func(ctx context.Context, call chat.ToolCall, prompt string) (string, error)
 
-const askCall = "Make this call? [y]es, [n]o, [a]lways this tool: "
+// askCall is the question. The arguments, which may be long, stand above it.
+func askCall(call chat.ToolCall) string {
+	return fmt.Sprintf("Call %s? [y]es, [n]o, [a]lways this tool: ", term.Truncate(oneLine(call.Name), 40))
+}
 
 // approve asks the person about a call, unless it is allowed already.
 func (b *toolbox) approve(ctx context.Context, call chat.ToolCall, question asker) (bool, error) {
@@ -166,7 +170,7 @@ func (b *toolbox) approve(ctx context.Context, call chat.ToolCall, question aske
 		return false, nil
 	}
 	for range 3 {
-		word, err := question(ctx, askCall)
+		word, err := question(ctx, call, askCall(call))
 		if errors.Is(err, io.EOF) {
 			return false, nil
 		}
@@ -192,7 +196,8 @@ func (p *program) askOnce() asker {
 		return nil
 	}
 	in := bufio.NewReader(p.in)
-	return func(ctx context.Context, prompt string) (string, error) {
+	return func(ctx context.Context, call chat.ToolCall, prompt string) (string, error) {
+		prompt = shownCall(call) + "\n" + prompt
 		if _, err := io.WriteString(p.err, prompt); err != nil {
 			return "", err
 		}
@@ -286,7 +291,9 @@ func (p *program) runDelta(out *printer, r *reply, d qwenvk.Delta, quiet bool) e
 		if err := out.end(); err != nil {
 			return err
 		}
-		p.note("call: %s", shownCall(*d.ToolCall))
+		if p.askOnce() == nil { // else the question shows it
+			p.note("call: %s", shownCall(*d.ToolCall))
+		}
 	case d.ToolResult != nil:
 		r.results[d.ToolResult.Call.ID] = *d.ToolResult
 		r.text = "" // what was said before a call is not the answer
