@@ -36,8 +36,14 @@ func TestBeamGolden(t *testing.T) {
 		t.Fatalf("the golden file has %d of %d beams", len(want.All), want.NumBeams)
 	}
 	for tier := range 2 {
+		if testing.Short() && tier > 0 {
+			continue
+		}
 		rt := openTest(t, Options{Tier: &tier}, nil)
 		for _, kv := range []string{"f32", "f16"} {
+			if testing.Short() && kv != "f32" {
+				continue
+			}
 			m := loadTest(t, rt, testkit.Path(t, "golden/qwen3-dense-tied"), LoadOptions{KV: kv, Store: "f32", Context: 64, Sessions: want.NumBeams})
 			s, err := m.NewSession()
 			if err != nil {
