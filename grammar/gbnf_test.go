@@ -70,6 +70,9 @@ var grammars = []struct {
 	{"palindromes", `root ::= "a" root "a" | "b" root "b" | "c"`, []string{"c", "abcba", "aacaa"}, []string{"abc", "abcab"}},
 	{"ambiguous", "root ::= s\ns ::= \"a\" s? \"b\"? | \"ab\" s", []string{"a", "ab", "aabb", "aaa", "aba"}, []string{"", "b", "ba", "abb"}},
 	{"lines", "root ::= \"a\"\n  | \"b\" # one\n  | \"c\"\n\nother ::= \"d\"", []string{"a", "b", "c"}, []string{"d"}},
+	{"ends within ends", "root ::= x \"!\"\nx ::= y \"a\"?\ny ::= \"b\" \"c\"?", []string{"b!", "bc!", "ba!", "bca!"}, []string{"!", "b", "ca!"}},
+	{"count and long tokens", `root ::= [a-c]{0,9} "."`, []string{".", "abcabcabc."}, []string{"abcabcabca."}},
+	{"counts and long tokens", `root ::= ("ab" | [a-c]){20,25} "!"`, []string{"aaaaaaaaaaaaaaaaaaaa!"}, []string{"aaaaa!"}},
 	{"dead end beside a way out", "root ::= \"x\" loop | \"y\"\nloop ::= \"z\" loop", []string{"y"}, []string{"x", "xz"}},
 }
 
@@ -101,7 +104,7 @@ func TestParse(t *testing.T) {
 
 // TestMasks compares each bit of the masks along random answers with the oracle.
 func TestMasks(t *testing.T) {
-	words := []string{"ab", "abc", "aa", "ba", "[1", "],", "]]", "[[", "yes", "no", "日本", "日", "本\"", "é", "bb", "bc", "cc", "xy", "yz", "xx", "aba", "cba", "1,", ".", "привет", "ya", "ccd", "aab", "\xa5\xe6"}
+	words := []string{"ab", "abc", "aa", "ba", "[1", "],", "]]", "[[", "yes", "no", "日本", "日", "本\"", "é", "bb", "bc", "cc", "xy", "yz", "xx", "aba", "cba", "1,", ".", "привет", "ya", "ccd", "aab", "\xa5\xe6", "b!", "bc!", "ca!", "+aa", "aaaa", "abcabc", "abcabcabcabc", "cc."}
 	v, eos := byteVocabulary(words...)
 	for _, test := range grammars {
 		if test.name == "dead end beside a way out" { // the oracle can't tell one
@@ -144,6 +147,32 @@ func TestMasks(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCounts compares the masks behind each number of iterations with the oracle: counts that a token cannot tell apart
+// share them.
+func TestCounts(t *testing.T) {
+	v, eos := byteVocabulary("aa", "aaa", "aaaa", "aaaaaa", "a!", "aaaa!", "aaaaaa!")
+	for _, text := range []string{`root ::= "a"{0,30} "!"`, `root ::= "a"{12,} "!"`, `root ::= "a"{12,15} "!"`} {
+		g, rules, root := parseRules(t, text)
+		c := Compile(g, v)
+		m, before := c.NewMatcher(), ""
+		for range 31 {
+			mask := make([]uint32, v.Words())
+			if err := m.Mask(mask, 1<<30); err != nil {
+				t.Fatal(err)
+			}
+			for id := range eos {
+				got, want := mask[id/32]>>(id%32)&1 == 1, fits(rules, root, before+string(v.piece(id)), true)
+				if got != want {
+					t.Fatalf("%s behind %q: token %q is allowed: %v, want %v", text, before, v.piece(id), got, want)
+				}
+			}
+			if before += "a"; !m.step('a') {
+				break
+			}
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -204,6 +205,55 @@ func TestForced(t *testing.T) {
 	if !m.Done() {
 		t.Error("the answer is not complete")
 	}
+}
+
+// TestForgetting: masks are the same when the cache is emptied all the time, and when frames that are no longer in use are
+// forgotten; matchers of one Compiled do not disturb each other.
+func TestForgetting(t *testing.T) {
+	for _, schema := range testSchemas(t) {
+		kept, emptied := compileSchema(t, schema), compileSchema(t, schema)
+		emptied.limit = 1
+		m, n := kept.NewMatcher(), emptied.NewMatcher()
+		random := rand.New(rand.NewPCG(5, 5))
+		for left := 80; ; left-- {
+			want, got := make([]uint32, kept.v.Words()), make([]uint32, kept.v.Words())
+			if err := errors.Join(m.Mask(want, left), n.Mask(got, left)); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("%s: the masks differ with %d tokens left", schema, left)
+			}
+			id := pick(want, random)
+			if slices.Contains(kept.v.eos, id) {
+				break
+			}
+			if err := errors.Join(m.Accept(id), n.Accept(id)); err != nil {
+				t.Fatal(err)
+			}
+			n.tidy()
+			if used := len(n.w.a.frames); used > 4*80 {
+				t.Fatalf("%d frames are kept", used)
+			}
+		}
+		if held := emptied.cache.bytes; held > 1<<20 {
+			t.Errorf("%s: the emptied cache holds %d bytes", schema, held)
+		}
+	}
+}
+
+func TestConcurrentMatchers(t *testing.T) {
+	c := compileSchema(t, `{"type":"array","items":{"oneOf":[{"type":"integer"},{"type":"string"}]},"uniqueItems":true}`)
+	var group sync.WaitGroup
+	for i := range 4 {
+		group.Go(func() {
+			random := rand.New(rand.NewPCG(6, uint64(i)))
+			for range 20 {
+				text := generateRandomly(t, c, random, 40)
+				_ = c.g.Check(text) // whether it fits is not the question
+			}
+		})
+	}
+	group.Wait()
 }
 
 func compileSchema(t testing.TB, schema string) *Compiled {

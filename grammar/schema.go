@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // ParseSchema makes a grammar of a JSON schema, draft 2020-12.
@@ -86,8 +87,10 @@ type schemas struct {
 	patterns   map[string]*dfa
 	reads      map[string]*keywords
 
-	shared [sharedRules]int // numbers of the rules below plus one
+	shared [sharedRules]int // numbers of the rules that many schemas share, plus one
 	work   int
+
+	checking sync.Mutex // what is read and compiled for a check is kept
 }
 
 // maxWork bounds the combinations of schemas that are looked at.
@@ -284,6 +287,8 @@ func (s *schemas) check(text []byte) error {
 	if err != nil {
 		return fmt.Errorf("the answer is no JSON: %w", err)
 	}
+	s.checking.Lock()
+	defer s.checking.Unlock()
 	c := checker{s: s}
 	ok, err := c.fits(v, loc{"", s.root})
 	if err == nil && !ok {
