@@ -58,7 +58,10 @@ func (p *program) logits(c *cli.Context) error {
 		}
 		return p.writeFile(c.String("output"), func(w io.Writer) error {
 			t := &tensorWriter{w: w, rows: rows}
-			return errors.Join(s.Logits(ctx, ids, o, t.row), t.check())
+			if err := s.Logits(ctx, ids, o, t.row); err != nil {
+				return err
+			}
+			return t.check()
 		})
 	})
 }
