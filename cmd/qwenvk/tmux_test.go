@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/qwenvk/qwenvk/chat"
 	"github.com/qwenvk/qwenvk/internal/testkit"
 )
 
@@ -176,7 +177,7 @@ func TestTerminalSession(t *testing.T) {
 	}
 	p = newPane(t, 72, 20, `qwenvk run demo --temp 0 --max-tokens 60 --log-level error --mcp '`+config+`'; exec sleep 600`)
 	step("a conversation with a server of tools", `(?m)^>>> a message`)
-	step("before a tool is called the person is asked", regexp.QuoteMeta(strings.TrimSpace(askCall))+`$`, "I need the weather for Oslo.", "Enter")
+	step("before a tool is called the person is asked", regexp.QuoteMeta(strings.TrimSpace(askCall(chat.ToolCall{Name: "get_weather"})))+`$`, "I need the weather for Oslo.", "Enter")
 	step("the call is allowed", `degrees\.\n`+ready, "y", "Enter")
 
 	golden := filepath.Join(testkit.Root(t), "docs", "results", "terminal-session.txt")
