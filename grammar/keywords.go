@@ -366,7 +366,6 @@ type merged struct {
 	where   string // for messages
 	enums   [][]any
 	parts   []*keywords
-	closed  bool // nothing is said of other items or properties, and something of some
 	matches []string
 }
 

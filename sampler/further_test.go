@@ -178,7 +178,7 @@ func TestMirostatSteers(t *testing.T) {
 				// A draw taken back and drawn again leaves the same bound.
 				s.Seek(20)
 				for range 31 {
-					if id, err = s.Sample(logits, nil, nil); err != nil {
+					if _, err := s.Sample(logits, nil, nil); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -7,7 +7,7 @@
 #   compile_shaders.sh --setup   only fetch the compiler
 #
 # The compiler is pinned, because another version gives other bytes and other speed: glslc and spirv-tools of Debian
-# trixie, unpacked with their own C library into a private folder ($QWENVK_TOOLS, by default ~/.cache/qwenvk/tools).
+# trixie, unpacked with their own C library into a private folder ($QWENVK_TOOLS_DIR, by default ~/.cache/qwenvk/tools).
 # Nothing is installed on the system.
 set -euo pipefail
 cd "$(dirname "$0")"

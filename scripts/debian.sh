@@ -4,7 +4,7 @@
 # from apt's own sources, so proxies, mirrors and credentials of the machine keep working and no host is written here.
 
 # The folder for tools that are unpacked and not installed: drivers to test against, shader compilers.
-tools_dir=${QWENVK_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/qwenvk/tools}
+tools_dir=${QWENVK_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/qwenvk/tools}
 
 say() { echo "setup: $*" >&2; }
 die() { echo "setup: $*" >&2; exit 1; }

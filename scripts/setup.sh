@@ -9,7 +9,7 @@
 #   setup.sh mesa26        Mesa 26 in a private folder
 #   setup.sh shader-tools  the pinned shader compiler in a private folder
 #
-# Private folders lie under $QWENVK_TOOLS, by default ~/.cache/qwenvk/tools; scripts/with-driver.sh uses them.
+# Private folders lie under $QWENVK_TOOLS_DIR, by default ~/.cache/qwenvk/tools; scripts/with-driver.sh uses them.
 # Go and gcc are expected to be there.
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -278,7 +278,7 @@ func TestSharedNumbers(t *testing.T) {
 
 // The committed SPIR-V is what the sources and the pinned compiler give.
 func TestUpToDate(t *testing.T) {
-	tools := os.Getenv("QWENVK_TOOLS")
+	tools := os.Getenv("QWENVK_TOOLS_DIR")
 	if tools == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {

@@ -90,10 +90,10 @@ func TestHostile(t *testing.T) {
 				t.Errorf("it took %v", took)
 			}
 			// Sys never shrinks: what it grew by is the most that was in use at a time.
-			if grown := (after.Sys - before.Sys) >> 20; grown > 700 {
+			if grown := (int64(after.Sys) - int64(before.Sys)) >> 20; grown > 700 {
 				t.Errorf("it took %d MiB", grown)
 			}
-			t.Logf("%v, %d MiB more: %v", took.Round(time.Millisecond), (after.Sys-before.Sys)>>20, err)
+			t.Logf("%v, %d MiB more: %v", took.Round(time.Millisecond), (int64(after.Sys)-int64(before.Sys))>>20, err)
 		})
 	}
 }
