@@ -149,6 +149,9 @@ const savedMark = "QWENVK\x1aS"
 
 // overwritable reports that no file of that name is there, or one that /save wrote.
 func overwritable(path string) bool {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return !info.IsDir() // a device or a pipe: nothing is lost
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return errors.Is(err, os.ErrNotExist)
