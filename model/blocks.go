@@ -115,8 +115,8 @@ func (c *context) queryKeyValue(x graph.Value, l int) (q, k, v graph.Value) {
 	return q, k, v
 }
 
-// attend rotates queries and keys (and scales queries behind the trained length, where a model does), stores keys and values, and is grouped-query attention over the cache with the
-// output product behind it.
+// attend rotates queries and keys (and scales queries behind the trained length, where a model does), stores keys and
+// values, and is grouped-query attention over the cache with the output product behind it.
 func (c *context) attend(q, k, v graph.Value, l int) graph.Value {
 	b, cfg := c.b, c.cfg
 	q = b.RoPE(q.Heads(cfg.Heads))
