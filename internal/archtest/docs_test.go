@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -72,5 +73,29 @@ func walk(t *testing.T, suffix string, visit func(path, content string)) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestNamedTests: a test that a page names is there. A name in a page may be the beginning of several.
+func TestNamedTests(t *testing.T) {
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark|Example)\w+)\(`)
+	var names []string
+	walk(t, "_test.go", func(_, content string) {
+		for _, match := range declared.FindAllStringSubmatch(content, -1) {
+			names = append(names, match[1])
+		}
+	})
+	named := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z]\\w*)")
+	seen := 0
+	walk(t, ".md", func(path, content string) {
+		for _, match := range named.FindAllStringSubmatch(content, -1) {
+			seen++
+			if !slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, match[1]) }) {
+				t.Errorf("%s names %s, which is no test", path, match[1])
+			}
+		}
+	})
+	if seen == 0 {
+		t.Error("found no test's name in the pages: the search is broken")
 	}
 }
