@@ -1,7 +1,6 @@
 package qwenvk
 
 import (
-	"bufio"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -10,38 +9,20 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/qwenvk/qwenvk/internal/testkit"
 	"github.com/qwenvk/qwenvk/vk"
 )
-
-// anonymous is the process's anonymous memory in bytes (RssAnon in proc_pid_status(5)): what it allocated, without
-// mapped files.
-func anonymous(t *testing.T) int64 {
-	t.Helper()
-	f, err := os.Open("/proc/self/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		var kib int64
-		if n, _ := fmt.Sscanf(s.Text(), "RssAnon: %d kB", &kib); n == 1 {
-			return kib << 10
-		}
-	}
-	t.Fatal("/proc/self/status has no RssAnon")
-	return 0
-}
 
 // TestLoadMemory loads a model of 688 MiB through the staging ring: the host's anonymous memory may grow by what the
 // device's memory takes (on a software device that is host memory) and 256 MiB, never by the size of the file.
 func TestLoadMemory(t *testing.T) {
 	path, size := sparseModel(t)
 	rt := openTest(t, Options{}, &vk.Mask{MaxTier: vk.AllTiers, ForceStaging: true})
-	before := anonymous(t)
+	before := testkit.AnonymousBytes(t)
 	var peak int64
 	steps := 0
 	m := loadTest(t, rt, path, LoadOptions{WeightsOnly: true, Context: 64, Quant: "int4", Progress: func(p Progress) {
-		peak = max(peak, anonymous(t)-before)
+		peak = max(peak, testkit.AnonymousBytes(t)-before)
 		if steps++; p.Done < 0 || p.Done > p.Total {
 			t.Errorf("%d of %d bytes are done", p.Done, p.Total)
 		}

@@ -1,7 +1,6 @@
 package convert_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -9,27 +8,9 @@ import (
 	"testing"
 
 	"github.com/qwenvk/qwenvk/convert"
+	"github.com/qwenvk/qwenvk/internal/testkit"
 	"github.com/qwenvk/qwenvk/loader/gguf"
 )
-
-// anonymous is the process's anonymous memory in bytes (RssAnon in proc_pid_status(5)): what it
-// allocated, without mapped files.
-func anonymous(t *testing.T) int64 {
-	t.Helper()
-	f, err := os.Open("/proc/self/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		var kib int64
-		if n, _ := fmt.Sscanf(s.Text(), "RssAnon: %d kB", &kib); n == 1 {
-			return kib << 10
-		}
-	}
-	t.Fatal("/proc/self/status has no RssAnon")
-	return 0
-}
 
 // TestMemory converts a file of 740 MiB, one tensor of which has 384 MiB. It is zeros that take no
 // space on the disk. Memory may grow by a few chunks for each thread, not by a tensor.
@@ -72,12 +53,12 @@ func TestMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := open(t, source)
-	before, peak, calls := anonymous(t), int64(0), 0
+	before, peak, calls := testkit.AnonymousBytes(t), int64(0), 0
 	r, err := convert.Run(context.Background(), c, filepath.Join(dir, "out.gguf"), convert.Options{
 		Preset: preset(t, "Q4_0"),
 		Progress: func(int64, int64) {
 			if calls++; calls%16 == 0 {
-				peak = max(peak, anonymous(t)-before)
+				peak = max(peak, testkit.AnonymousBytes(t)-before)
 			}
 		},
 	})
