@@ -75,7 +75,7 @@ func TestPasskeys(t *testing.T) {
 				}
 				if !*allPasskeys {
 					if keys = keys[:fewPasskeys[name]]; len(keys) == 0 {
-						t.Skip("only -all-passkeys can tell")
+						t.Skip("a part of the prompts cannot tell in this series: -all-passkeys runs them all")
 					}
 				}
 				got, n := recall(t, keys, o), len(keys)

@@ -135,8 +135,11 @@ func TestNotAFolder(t *testing.T) {
 	for _, target := range []string{"blobs/gone", "model.safetensors"} { // as a cache without its files has, and a circle
 		dir := t.TempDir()
 		path := filepath.Join(dir, "model.safetensors")
-		if err := errors.Join(os.WriteFile(filepath.Join(dir, "config.json"), []byte(complete), 0o600), os.Symlink(target, path)); err != nil {
-			t.Skip(err)
+		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(complete), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(target, path); err != nil {
+			t.Skipf("this system makes no symbolic links here: %v", err)
 		}
 		refused(t, dir, nil, path+": ")
 	}
