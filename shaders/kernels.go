@@ -14,6 +14,7 @@ type kernel struct {
 	buffers   int      // bindings 0 to buffers-1 of set 0
 	push      any      // the struct of its push constants
 	constants []string // names of the specialization constants by id
+	lowest    int      // tier below which there is no module: a kernel of its own for what that tier adds
 	gains     [][]gain // what each tier above 0 may use, by tier
 	why       string
 }

@@ -49,8 +49,10 @@ var modules = sync.OnceValue(func() []Module {
 	var all []Module
 	for _, k := range kernels {
 		for _, v := range k.variants() {
-			all = append(all, k.module(v, 0, nil))
-			for tier := 1; tier < len(k.gains); tier++ {
+			if k.lowest == 0 {
+				all = append(all, k.module(v, 0, nil))
+			}
+			for tier := max(1, k.lowest); tier < len(k.gains); tier++ {
 				gains := slices.DeleteFunc(slices.Clone(k.gains[tier]), func(g gain) bool {
 					return g.types != nil && !slices.Contains(g.types, v.String())
 				})
@@ -102,10 +104,10 @@ func (k kernel) module(v Variant, tier int, gains []gain) Module {
 	return m
 }
 
-// Find returns the module of a kernel variant with the highest tier whose needs the device meets. allowed decides on the
-// capabilities that a module needs; it is asked with none for tier 0. The error names the kernel and the variant: either
+// Find returns the module of a kernel variant with the highest tier that allowed admits: it is asked whether the device
+// meets what a module needs, which is nothing in tier 0. The error names the kernel and the variant: either
 // is unknown, or nothing is allowed.
-func Find(kernel string, v Variant, allowed func(needs []string) bool) (*Module, error) {
+func Find(kernel string, v Variant, allowed func(*Module) bool) (*Module, error) {
 	var best *Module
 	known := false
 	all := modules()
@@ -115,7 +117,7 @@ func Find(kernel string, v Variant, allowed func(needs []string) bool) (*Module,
 			continue
 		}
 		known = true
-		if (best == nil || m.Tier > best.Tier) && allowed(m.Needs) {
+		if (best == nil || m.Tier > best.Tier) && allowed(m) {
 			best = m
 		}
 	}

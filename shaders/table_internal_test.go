@@ -200,12 +200,12 @@ func checkTuning(t *testing.T, m Module, s *spirv.Module, tuning, shape map[stri
 }
 
 func TestFind(t *testing.T) {
-	all := func([]string) bool { return true }
-	none := func(needs []string) bool { return len(needs) == 0 }
+	all := func(*Module) bool { return true }
+	none := func(m *Module) bool { return len(m.Needs) == 0 }
 	for _, c := range []struct {
 		kernel  string
 		variant Variant
-		allowed func([]string) bool
+		allowed func(*Module) bool
 		tier    int // -1: an error
 	}{
 		{"mul_mat_vec", Variant{Weights: "q4"}, all, 1},
@@ -214,7 +214,7 @@ func TestFind(t *testing.T) {
 		{"attention", Variant{KV: "f32"}, all, 0},
 		{"mul_mat_vec", Variant{Weights: "q3"}, all, -1},
 		{"conv2d", Variant{}, all, -1},
-		{"add", Variant{}, func([]string) bool { return false }, -1},
+		{"add", Variant{}, func(*Module) bool { return false }, -1},
 	} {
 		m, err := Find(c.kernel, c.variant, c.allowed)
 		if got := tierOf(m); got != c.tier || (err == nil) != (c.tier >= 0) {
@@ -231,7 +231,7 @@ func tierOf(m *Module) int {
 }
 
 func TestSpecialize(t *testing.T) {
-	m, err := Find("rms_norm", Variant{}, func([]string) bool { return true })
+	m, err := Find("rms_norm", Variant{}, func(*Module) bool { return true })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,7 @@ type Executor struct {
 	dev     *vk.Device
 	model   *graph.Graph // as the model built it
 	options Options
+	chooser chooser
 	graphs  map[graph.Options]*graph.Graph
 
 	weights *weights
@@ -85,7 +86,7 @@ func New(ctx context.Context, dev *vk.Device, g *graph.Graph, source Source, o O
 		return nil, fmt.Errorf("vkexec: a context of %d tokens", o.Context)
 	}
 	e := &Executor{
-		dev: dev, model: g, options: o,
+		dev: dev, model: g, options: o, chooser: chooser{caps: dev.Caps(), find: shaders.Find, disabled: o.Disable},
 		graphs: map[graph.Options]*graph.Graph{}, adapters: map[*Adapters]bool{}, pipelines: map[string]*vk.Pipeline{}, plans: map[planKey]*Plan{}, times: profile{},
 	}
 	if err := e.place(ctx, source); err != nil {

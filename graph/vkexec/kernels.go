@@ -49,18 +49,7 @@ func KernelDigest() string {
 
 // kernel picks the module of the highest tier that the device allows and its specialization constants.
 func (e *Executor) kernel(k kernel) (*shaders.Module, constants, error) {
-	caps := e.dev.Caps()
-	m, err := shaders.Find(k.name, k.variant, func(needs []string) bool {
-		if len(needs) > 0 && e.options.Disable != nil && e.options.Disable(k.name) {
-			return false
-		}
-		for _, n := range needs {
-			if !caps.Has(vk.Capability(n)) {
-				return false
-			}
-		}
-		return true
-	})
+	m, err := e.chooser.module(k)
 	if err != nil {
 		return nil, constants{}, err
 	}
@@ -71,7 +60,7 @@ func (e *Executor) kernel(k kernel) (*shaders.Module, constants, error) {
 	if _, ok := values["GROUP"]; ok {
 		values["GROUP"] = 32 // read by no type without scales, but a divisor all the same
 	}
-	tuning := shaders.Tuning(k.name, k.variant, caps.Type == vk.Software, k.rows, k.k, k.n)
+	tuning := shaders.Tuning(k.name, k.variant, e.dev.Caps().Type == vk.Software, k.rows, k.k, k.n)
 	for _, set := range []map[string]uint32{tuning, k.set, e.options.Tune[k.name]} {
 		merge(values, set)
 	}

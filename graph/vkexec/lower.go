@@ -181,21 +181,12 @@ func (l *lowering) matMul(n *graph.Node) {
 			y.Offset, y.Size, push.YOffset = y.Offset+at, width, 0
 		}
 		bindings := append(planes(s), reads(x), writes(y), reads(addend), reads(norm))
-		if cols <= shaders.MaxColumns {
-			k := matrixKernel("mul_mat_vec", m, s.rows, cols)
-			k.set["COLS"] = uint32(cols)
-			merge(k.set, set)
-			l.add(n, k, push, func(c constants) [3]uint32 {
-				return fold(ceilDiv(push.Rows, c.get("ROWS")))
-			}, bindings...)
-		} else {
-			k := matrixKernel("mul_mat", m, s.rows, cols)
-			merge(k.set, set)
-			l.add(n, k, push, func(c constants) [3]uint32 {
-				return [3]uint32{ceilDiv(push.Rows, c.get("BM")), ceilDiv(push.N, c.get("BN")), 1}
-			}, bindings...)
+		k := l.choose(products(m, s.rows, cols, set)...)
+		l.add(n, k, push, productGroups(k.name, push), bindings...)
+		if l.err != nil {
+			return
 		}
-		l.dispatches[max(0, len(l.dispatches)-1)].bytes = uint64(s.rows) * uint64(m.layout.RowBytes(m.cols))
+		l.dispatches[len(l.dispatches)-1].bytes = uint64(s.rows) * uint64(m.layout.RowBytes(m.cols))
 	}
 }
 
@@ -248,7 +239,7 @@ func (l *lowering) attention(n *graph.Node) {
 			SeqsAt: uint32(l.e.step.SeqsAt()), BlocksAt: uint32(l.e.step.BlocksAt()), MaxBlocks: uint32(l.e.step.MaxBlocks),
 			FirstPage: uint32(s.first), Pages: uint32(s.pages), Splits: uint32(splits), Part: uint32(i * splits), Scale: float32(n.Scale), Window: uint32(n.Window),
 		}
-		k := kernel{name: "attention", variant: shaders.Variant{KV: string(l.e.kv.kind)}, rows: l.key.widest * gqa, k: d, n: l.key.rows, set: set}
+		k := l.choose(l.attentions(d, gqa, set)...)
 		l.add(n, k, push, func(c constants) [3]uint32 {
 			return [3]uint32{ceilDiv(uint32(l.key.widest*gqa), c.get("BR")), uint32(kvHeads * splits), uint32(l.key.seqs)}
 		}, reads(q), reads(s.k), reads(s.v), reads(l.e.stepRange()), writes(acc), writes(ml))
