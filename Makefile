@@ -2,10 +2,10 @@
 # A command that needs something that this machine lacks installs it first (scripts/setup.sh says what and how).
 
 .DEFAULT_GOAL := help
-.PHONY: help run chat test check bench shaders setup build clean sz
+.PHONY: help run chat test check bench shaders amd-stats setup build clean sz
 
 help: ## list these words
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## compile bin/qwenvk
 	@go build -o bin/qwenvk ./cmd/qwenvk
@@ -36,6 +36,10 @@ bench: ## speed of the demo model on the default device
 
 shaders: ## recompile the shaders that changed (fetches the pinned compiler)
 	@scripts/compile_shaders.sh
+
+amd-stats: ## what every kernel costs on six generations of AMD cards, by their compiler: docs/results/amd.csv
+	@scripts/setup.sh test
+	@cd shaders && go test -count=1 -run RADV -amd=write
 
 setup: ## install what the tests need
 	@scripts/setup.sh test

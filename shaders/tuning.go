@@ -48,7 +48,7 @@ func tuneMulMatVec(v Variant, software bool, k, n int) map[string]uint32 {
 	for lanes < 128 && int(lanes)*unit[v.Weights] < k {
 		lanes *= 2
 	}
-	local := max(lanes, 32)
+	local := max(lanes, 64) // with one subgroup of 32 AMD's compiler spends its registers, and on navi31 12 of 32 are left
 	return map[string]uint32{"LOCAL_SIZE": local, "LANES": lanes, "ROWS": 2 * local / lanes, "COLS": uint32(n), "STRIP": 0}
 }
 
@@ -87,3 +87,6 @@ func pick(software bool, yes, no uint32) uint32 {
 	}
 	return no
 }
+
+// Unit is how many elements of a row an invocation of a matrix kernel loads at once; 0 for a variant without weights.
+func Unit(v Variant) int { return unit[v.Weights] }
