@@ -18,6 +18,8 @@ var (
 	ErrOutOfMemory = vk.ErrOutOfMemory
 	// ErrDeviceLost: the driver gave the device up; close everything and open it again.
 	ErrDeviceLost = vk.ErrDeviceLost
+	// ErrUnsupported: the device lacks what is asked of it.
+	ErrUnsupported = vk.ErrUnsupported
 	// ErrNotFound: no file or folder of that name.
 	ErrNotFound = loader.ErrNotFound
 	// ErrCorrupt: the file is no model, or damaged.

@@ -80,6 +80,10 @@ func (r *Runtime) open() error {
 	if err != nil {
 		return err
 	}
+	return r.openPhysical(p)
+}
+
+func (r *Runtime) openPhysical(p *vk.PhysicalDevice) error {
 	mask, err := r.capsMask()
 	if err != nil {
 		return err

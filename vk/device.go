@@ -49,9 +49,9 @@ type Device struct {
 	handle vgo.Device
 	core   *core.Device
 
-	queueMu sync.Mutex // vkQueueSubmit wants one caller at a time
-	queue   core.Handle
-	family  uint32
+	queueLock sync.Locker // vkQueueSubmit wants one caller at a time
+	queue     core.Handle
+	family    uint32
 
 	lost   atomic.Bool
 	closed atomic.Bool
@@ -81,7 +81,7 @@ func (in *Instance) NewDevice(p *PhysicalDevice, o DeviceOptions) (*Device, erro
 	if in.closed {
 		return nil, fmt.Errorf("vk: opening %s: the instance: %w", p.Caps.Name, ErrClosed)
 	}
-	d := &Device{in: in, phys: p, log: o.Log, faults: o.Faults, live: map[object]struct{}{}}
+	d := &Device{in: in, phys: p, log: o.Log, faults: o.Faults, live: map[object]struct{}{}, queueLock: new(sync.Mutex)}
 	if d.log == nil {
 		d.log = in.log
 	}
@@ -127,6 +127,9 @@ func (in *Instance) NewDevice(p *PhysicalDevice, o DeviceOptions) (*Device, erro
 
 // create makes the VkDevice with just the features that the caps show.
 func (d *Device) create(lowPriority bool) error {
+	if h := d.in.host; h != nil {
+		return h.take(d)
+	}
 	p, c := d.phys, &d.caps
 	has := chain(p.version, p.listed)
 	enable := core.Features{
@@ -146,12 +149,7 @@ func (d *Device) create(lowPriority bool) error {
 	if !enable.CoopMat {
 		enable.CoopMat2 = core.CoopMat2{}
 	}
-	var names []string
-	for _, e := range extensions {
-		if slices.Contains(p.listed, e.name) && (e.core == 0 || p.version < e.core) {
-			names = append(names, e.name)
-		}
-	}
+	names := p.enabled()
 	h, r := d.in.core.CreateDevice(core.HandleOf(p.handle), d.family, lowPriority, names, enable, has)
 	if err := fail(r, "vkCreateDevice", "opening %s", c.Name); err != nil {
 		return err
@@ -261,6 +259,8 @@ func (d *Device) Close() error {
 func (d *Device) destroy() {
 	d.closeCache()
 	d.layouts.destroy(d)
-	vgo.DestroyDevice(d.handle, nil)
+	if d.in.host == nil {
+		vgo.DestroyDevice(d.handle, nil)
+	}
 	d.core.Free()
 }

@@ -26,6 +26,10 @@
 // submitted any number of times, once at a time. A submit and a wait are one C
 // call each and allocate nothing.
 //
+// A program that renders lends its device as a [Host]: [Adopt] then stands in for
+// [Open]. What the program does not declare as enabled is not used, its lock is
+// held round each submit, and its handles survive.
+//
 // # Order
 //
 // Submits of a device run in order and see what earlier ones wrote, since every

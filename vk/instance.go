@@ -35,6 +35,8 @@ type Instance struct {
 	core     *core.Instance
 	messages *core.Messages // nil without validation
 	devices  []*PhysicalDevice
+	borrowed bool     // the VkInstance is a host program's
+	host     *adopted // its device; nil: devices are made here
 
 	mu     sync.Mutex
 	open   int // devices alive
@@ -138,8 +140,8 @@ func (in *Instance) create(loader *core.Loader, validation bool) error {
 func createInstance(loader *core.Loader, flags uint32, layers, extensions []string, next unsafe.Pointer) (vgo.Instance, error) {
 	bindingMu.Lock()
 	defer bindingMu.Unlock()
-	if bindingLoader != nil && bindingLoader != loader.ProcAddr {
-		return nil, errors.New("vk: this process already uses another Vulkan loader")
+	if bindingLoader != nil && bindingLoader != loader.Identity() {
+		return nil, errOtherLoader
 	}
 	h, r := loader.CreateInstance(uint32(v13), flags, layers, extensions, next)
 	if err := fail(r, "vkCreateInstance", "opening the Vulkan drivers"); err != nil {
@@ -149,15 +151,26 @@ func createInstance(loader *core.Loader, flags uint32, layers, extensions []stri
 		return nil, err
 	}
 	handle := core.ToBinding[vgo.Instance](h)
-	if bindingLoader == nil {
-		vgo.SetGetInstanceProcAddr(loader.ProcAddr)
-		// Init alone would leave NULL where the functions of an instance belong.
-		if err := errors.Join(vgo.Init(), vgo.InitInstance(handle)); err != nil {
-			return nil, fmt.Errorf("vk: %w", err)
+	return handle, bindLoader(loader, handle)
+}
+
+var errOtherLoader = errors.New("vk: this process already uses another Vulkan loader")
+
+// bindLoader gives the binding its entry points if it has none; the caller holds bindingMu.
+func bindLoader(loader *core.Loader, instance vgo.Instance) error {
+	if bindingLoader != nil {
+		if bindingLoader != loader.Identity() {
+			return errOtherLoader
 		}
-		bindingLoader = loader.ProcAddr
+		return nil
 	}
-	return handle, nil
+	vgo.SetGetInstanceProcAddr(loader.ProcAddr)
+	// Init alone would leave NULL where the functions of an instance belong.
+	if err := errors.Join(vgo.Init(), vgo.InitInstance(instance)); err != nil {
+		return fmt.Errorf("vk: %w", err)
+	}
+	bindingLoader = loader.Identity()
+	return nil
 }
 
 // list reads the devices in the loader's order, leaving out what cannot
@@ -223,7 +236,9 @@ func (in *Instance) Close() error {
 	}
 	in.closed = true
 	in.core.Unlisten()
-	vgo.DestroyInstance(in.handle, nil)
+	if !in.borrowed {
+		vgo.DestroyInstance(in.handle, nil)
+	}
 	in.core.Free()
 	in.devices = nil
 	in.freeMessages()

@@ -14,9 +14,10 @@ import (
 // extension is a device extension that this package uses, the chain structure
 // that comes with it, and the core version that contains it.
 type extension struct {
-	name string
-	has  uint32
-	core Version // 0: never in core
+	name     string
+	has      uint32
+	core     Version // 0: never in core
+	features string  // that it brings, as Vulkan spells them
 }
 
 var (
@@ -29,21 +30,21 @@ var (
 // the core version that took the extension over understands as well. So one
 // table serves every device from 1.1 on.
 var extensions = []extension{
-	{"VK_KHR_8bit_storage", core.Has8BitStorage, v12},
-	{"VK_KHR_shader_float16_int8", core.HasFloat16Int8, v12},
-	{"VK_KHR_vulkan_memory_model", core.HasMemoryModel, v12},
-	{"VK_KHR_driver_properties", core.HasDriver, v12},
-	{"VK_EXT_subgroup_size_control", core.HasSubgroupSize, v13},
-	{"VK_KHR_shader_integer_dot_product", core.HasDotProduct, v13},
-	{"VK_KHR_maintenance4", core.HasMaintenance4, v13},
-	{"VK_KHR_cooperative_matrix", core.HasCoopMat, 0},
-	{"VK_NV_cooperative_matrix2", core.HasCoopMat2, 0},
-	{"VK_KHR_shader_bfloat16", core.HasBFloat16, 0},
-	{"VK_KHR_pipeline_executable_properties", core.HasExecutable, 0},
-	{extMemoryBudget, 0, 0},
-	{extPriorityKHR, 0, 0},
-	{extPriorityEXT, 0, 0},
-	{extPortability, 0, 0}, // must be enabled where it is listed
+	{"VK_KHR_8bit_storage", core.Has8BitStorage, v12, "storageBuffer8BitAccess"},
+	{"VK_KHR_shader_float16_int8", core.HasFloat16Int8, v12, "shaderFloat16 shaderInt8"},
+	{"VK_KHR_vulkan_memory_model", core.HasMemoryModel, v12, "vulkanMemoryModel"},
+	{"VK_KHR_driver_properties", core.HasDriver, v12, ""},
+	{"VK_EXT_subgroup_size_control", core.HasSubgroupSize, v13, "subgroupSizeControl computeFullSubgroups"},
+	{"VK_KHR_shader_integer_dot_product", core.HasDotProduct, v13, "shaderIntegerDotProduct"},
+	{"VK_KHR_maintenance4", core.HasMaintenance4, v13, "maintenance4"},
+	{"VK_KHR_cooperative_matrix", core.HasCoopMat, 0, "cooperativeMatrix"},
+	{"VK_NV_cooperative_matrix2", core.HasCoopMat2, 0, coopMatrix2Features},
+	{"VK_KHR_shader_bfloat16", core.HasBFloat16, 0, "shaderBFloat16Type shaderBFloat16CooperativeMatrix"},
+	{"VK_KHR_pipeline_executable_properties", core.HasExecutable, 0, "pipelineExecutableInfo"},
+	{extMemoryBudget, 0, 0, ""},
+	{extPriorityKHR, 0, 0, ""},
+	{extPriorityEXT, 0, 0, ""},
+	{extPortability, 0, 0, ""}, // must be enabled where it is listed
 }
 
 const (
@@ -51,6 +52,9 @@ const (
 	extPriorityKHR  = "VK_KHR_global_priority"
 	extPriorityEXT  = "VK_EXT_global_priority"
 	extPortability  = "VK_KHR_portability_subset"
+
+	coopMatrix2Features = "cooperativeMatrixWorkgroupScope cooperativeMatrixFlexibleDimensions cooperativeMatrixReductions " +
+		"cooperativeMatrixConversions cooperativeMatrixPerElementOperations cooperativeMatrixTensorAddressing cooperativeMatrixBlockLoads"
 )
 
 // chain returns which chain structures a device of this version with these
@@ -62,6 +66,17 @@ func chain(version Version, listed []string) (has uint32) {
 		}
 	}
 	return has
+}
+
+// enabled are the names of the extensions that a device of p is opened with.
+func (p *PhysicalDevice) enabled() []string {
+	var names []string
+	for _, e := range extensions {
+		if slices.Contains(p.listed, e.name) && (e.core == 0 || p.version < e.core) {
+			names = append(names, e.name)
+		}
+	}
+	return names
 }
 
 // PhysicalDevice is a device of the machine, not opened yet.
@@ -111,6 +126,12 @@ func (in *Instance) read(handle core.Handle, newest Version) (*PhysicalDevice, e
 	has := chain(p.version, p.listed)
 	features, extra := in.core.Query(handle, has)
 	p.features = features
+	if in.host != nil {
+		if err := in.host.declared(p); err != nil {
+			return nil, err
+		}
+		features = p.features
+	}
 	readExtra(c, features, extra)
 	c.MemoryBudget = slices.Contains(p.listed, extMemoryBudget)
 	c.GlobalPriority = slices.Contains(p.listed, extPriorityKHR) || slices.Contains(p.listed, extPriorityEXT)
@@ -118,7 +139,13 @@ func (in *Instance) read(handle core.Handle, newest Version) (*PhysicalDevice, e
 		c.CooperativeMatrix = shapes(in, handle)
 	}
 
-	if p.family, err = computeFamily(in.core.QueueFamilies(handle), c); err != nil {
+	families := in.core.QueueFamilies(handle)
+	if in.host != nil {
+		p.family, err = in.host.family(families, c)
+	} else {
+		p.family, err = computeFamily(families, c)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Name, err)
 	}
 	readMemory(p, handle)
@@ -183,28 +210,33 @@ func shapes(in *Instance, handle core.Handle) []MatrixShape {
 	return out
 }
 
-// computeFamily picks the queue family: one that computes and does not draw
-// where there is one, so that a desktop stays fluent and a graphics watchdog
-// does not apply.
+// computeFamily picks the queue family.
 func computeFamily(families []core.QueueFamily, c *Caps) (uint32, error) {
-	best := -1
-	for i, f := range families {
-		if f.Flags&uint32(vgo.QueueComputeBit) == 0 || f.Count == 0 {
-			continue
-		}
-		graphics := f.Flags&uint32(vgo.QueueGraphicsBit) != 0
-		if best < 0 || !graphics && families[best].Flags&uint32(vgo.QueueGraphicsBit) != 0 {
-			best = i
-		}
-	}
-	if best < 0 {
+	usable := computeFamilies(families)
+	if len(usable) == 0 {
 		return 0, fmt.Errorf("no compute queue: %w", ErrUnsupported)
 	}
-	c.TimestampBits = families[best].TimestampBits
+	c.TimestampBits = families[usable[0]].TimestampBits
 	if c.TimestampPeriod <= 0 {
 		c.TimestampBits = 0
 	}
-	return uint32(best), nil
+	return usable[0], nil
+}
+
+// computeFamilies are the queue families that compute, those first that do not draw: with them a desktop stays fluent and
+// a graphics watchdog does not apply.
+func computeFamilies(families []core.QueueFamily) []uint32 {
+	var apart, drawing []uint32
+	for i, f := range families {
+		switch {
+		case f.Flags&uint32(vgo.QueueComputeBit) == 0 || f.Count == 0:
+		case f.Flags&uint32(vgo.QueueGraphicsBit) == 0:
+			apart = append(apart, uint32(i))
+		default:
+			drawing = append(drawing, uint32(i))
+		}
+	}
+	return append(apart, drawing...)
 }
 
 func readMemory(p *PhysicalDevice, handle core.Handle) {

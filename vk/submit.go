@@ -74,9 +74,9 @@ func (d *Device) submit(c *Commands) (uint64, error) {
 		}
 		c.fence = core.HandleOf(fence)
 	}
-	d.queueMu.Lock()
+	d.queueLock.Lock()
 	r := d.core.Submit(d.queue, c.cmd, c.fence)
-	d.queueMu.Unlock()
+	d.queueLock.Unlock()
 	if r < 0 {
 		return 0, d.result(r, "vkQueueSubmit", "submitting %q", c.name)
 	}

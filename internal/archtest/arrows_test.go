@@ -46,7 +46,7 @@ var arrows = map[string][]string{
 	"shaders/...":     {"shaders", "internal/spirv"},
 	"vk":              {"vk/internal/..."},
 	"vk/internal/...": {},
-	"vk/vktest":       {"vk"},
+	"vk/vktest":       {"vk", "vk/internal/..."},
 
 	// Leaves that everybody may use (see leaves) and tools of this repository.
 	"internal/half":      {},
@@ -66,7 +66,7 @@ var leaves = []string{"internal/half"}
 // modules says which packages may import another module. A module without a row is refused, so that a dependency is
 // always somebody's decision; golang.org/x is Go's own and free.
 var modules = map[string][]string{
-	"github.com/vulkan-go/vulkan":   {"vk", "vk/internal/..."},
+	"github.com/vulkan-go/vulkan":   {"vk", "vk/internal/...", "vk/vktest"},
 	"github.com/vbauerster/mpb/v8":  {"cmd/qwenvk"},
 	"github.com/urfave/cli":         {"cmd/qwenvk"},
 	"github.com/mattn/go-runewidth": {"cmd/qwenvk/term"},

@@ -82,14 +82,22 @@ func OpenLoader(path string) (*Loader, error) {
 			reasons = append(reasons, name+": not a Vulkan loader: it has no vkGetInstanceProcAddr")
 			continue
 		}
-		calls := C.vc_loader_new(proc)
-		if calls == nil {
-			return nil, errors.New("out of memory")
-		}
-		return &Loader{calls: calls, ProcAddr: proc}, nil
+		return LoaderOf(proc)
 	}
 	return nil, errors.New(strings.Join(reasons, "; "))
 }
+
+// LoaderOf is the loader behind a vkGetInstanceProcAddr.
+func LoaderOf(procAddr unsafe.Pointer) (*Loader, error) {
+	calls := C.vc_loader_new(procAddr)
+	if calls == nil {
+		return nil, errors.New("it does not find vkCreateInstance")
+	}
+	return &Loader{calls: calls, ProcAddr: procAddr}, nil
+}
+
+// Identity tells one loader from another, whichever vkGetInstanceProcAddr leads to it: window libraries have their own.
+func (l *Loader) Identity() unsafe.Pointer { return C.vc_loader_identity(l.calls) }
 
 func openLibrary(name string) (unsafe.Pointer, error) {
 	cname := C.CString(name)

@@ -14,6 +14,8 @@ void *vc_symbol(void *library, const char *name);
 // Loader: entry points that need no instance.
 typedef struct VcLoader VcLoader;
 VcLoader *vc_loader_new(void *get_instance_proc_addr);
+// An address that tells one loader from another.
+void *vc_loader_identity(VcLoader *l);
 uint32_t vc_instance_version(VcLoader *l);
 // Extensions of the loader and its drivers, or of one layer.
 VcResult vc_instance_extensions(VcLoader *l, const char *layer, uint32_t *count,

@@ -22,6 +22,8 @@ VcLoader *vc_loader_new(void *get_instance_proc_addr) {
   return l;
 }
 
+void *vc_loader_identity(VcLoader *l) { return (void *)(uintptr_t)l->CreateInstance; }
+
 // Makes an array of the strings that lie one behind the other in s.
 static const char **pointers(const char *s, uint32_t count) {
   const char **out = calloc(count + 1, sizeof *out);

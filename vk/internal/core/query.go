@@ -45,6 +45,64 @@ type CoopMat2 struct {
 	PerElementOperations, TensorAddressing, BlockLoads          bool
 }
 
+// Row is a feature with the name that its Vulkan structure gives it.
+type Row struct {
+	Name string
+	On   *bool
+}
+
+// Rows are all of f, always in the same order.
+func (f *Features) Rows() []Row {
+	return []Row{
+		{"shaderInt16", &f.Int16},
+		{"shaderInt64", &f.Int64},
+		{"storageBuffer16BitAccess", &f.Storage16},
+		{"storageBuffer8BitAccess", &f.Storage8},
+		{"shaderFloat16", &f.Float16},
+		{"shaderInt8", &f.Int8},
+		{"vulkanMemoryModel", &f.MemoryModel},
+		{"subgroupSizeControl", &f.SubgroupSize},
+		{"computeFullSubgroups", &f.FullSubgroups},
+		{"shaderIntegerDotProduct", &f.DotProduct},
+		{"maintenance4", &f.Maintenance4},
+		{"cooperativeMatrix", &f.CoopMat},
+		{"cooperativeMatrixWorkgroupScope", &f.CoopMat2.WorkgroupScope},
+		{"cooperativeMatrixFlexibleDimensions", &f.CoopMat2.FlexibleDimensions},
+		{"cooperativeMatrixReductions", &f.CoopMat2.Reductions},
+		{"cooperativeMatrixConversions", &f.CoopMat2.Conversions},
+		{"cooperativeMatrixPerElementOperations", &f.CoopMat2.PerElementOperations},
+		{"cooperativeMatrixTensorAddressing", &f.CoopMat2.TensorAddressing},
+		{"cooperativeMatrixBlockLoads", &f.CoopMat2.BlockLoads},
+		{"shaderBFloat16Type", &f.BFloat16},
+		{"shaderBFloat16CooperativeMatrix", &f.BFloat16CoopMat},
+		{"pipelineExecutableInfo", &f.ExecutableInfo},
+	}
+}
+
+// Chain returns the structures that the features which are on stand in.
+func (f *Features) Chain() (has uint32) {
+	for _, s := range []struct {
+		on  bool
+		has uint32
+	}{
+		{f.Storage8, Has8BitStorage},
+		{f.Float16 || f.Int8, HasFloat16Int8},
+		{f.MemoryModel, HasMemoryModel},
+		{f.SubgroupSize || f.FullSubgroups, HasSubgroupSize},
+		{f.DotProduct, HasDotProduct},
+		{f.Maintenance4, HasMaintenance4},
+		{f.CoopMat, HasCoopMat},
+		{f.CoopMat2 != CoopMat2{}, HasCoopMat2},
+		{f.BFloat16 || f.BFloat16CoopMat, HasBFloat16},
+		{f.ExecutableInfo, HasExecutable},
+	} {
+		if s.on {
+			has |= s.has
+		}
+	}
+	return has
+}
+
 // Properties are the properties above Vulkan 1.0 that package vk knows. What a
 // device does not report stays zero.
 type Properties struct {
