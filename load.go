@@ -101,6 +101,12 @@ func (r *Runtime) LoadGGUF(ctx context.Context, name string, data []byte, o Load
 	return r.load(ctx, c, o)
 }
 
+// LoadCheckpoint is Load for a checkpoint that is open already, such as one of [loader.Random]. The model closes it, also
+// where the load fails.
+func (r *Runtime) LoadCheckpoint(ctx context.Context, c *loader.Checkpoint, o LoadOptions) (*Model, error) {
+	return r.load(ctx, c, o)
+}
+
 func (r *Runtime) load(ctx context.Context, c *loader.Checkpoint, o LoadOptions) (*Model, error) {
 	m := &Model{runtime: r, checkpoint: c}
 	if err := m.load(ctx, o); err != nil {

@@ -158,4 +158,9 @@ var kernels = []kernel{
 		constants: []string{"LOCAL_SIZE"},
 		why:       "merges the slices and the log-sum-exp",
 	},
+	{
+		name: "fill", source: "fill.comp", buffers: 3, push: FillPush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "random weights to measure a model of any size by, without its file",
+	},
 }

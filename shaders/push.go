@@ -131,3 +131,11 @@ type ArgMaxPush struct {
 type TopKPush struct {
 	Vocab, Groups uint32
 }
+
+// FillPush drives "fill", which makes a plane of random weights.
+type FillPush struct {
+	Halves, RowHalves     uint32 // 16-bit halves of the plane, of one of its rows
+	FirstRow              uint32 // of the plane, in its pack
+	Tensors, Turns, Block uint32 // Turns tensors have alternate rows, in groups of Block rows; 1: tensors follow each other
+	Period, Salt          uint32
+}

@@ -20,8 +20,6 @@ type absent struct {
 func absentFlags(command string) []cliargs.Flag {
 	var flags []cliargs.Flag
 	for _, a := range []absent{
-		{[]string{"random"}, false, "models of random weights", []string{"bench"}},
-		{[]string{"type"}, false, "models of random weights", []string{"bench"}},
 		{[]string{"kernels"}, true, "measuring of single kernels", []string{"bench"}},
 		{[]string{"profile"}, true, "profiles in a bench", []string{"bench"}},
 		{[]string{"retune"}, true, "tuning", []string{"bench"}},

@@ -13,7 +13,9 @@ import (
 
 	"github.com/qwenvk/qwenvk"
 	"github.com/qwenvk/qwenvk/bench"
+	"github.com/qwenvk/qwenvk/convert"
 	"github.com/qwenvk/qwenvk/demo"
+	"github.com/qwenvk/qwenvk/loader"
 )
 
 func (p *program) benchCommand() *cli.Command {
@@ -27,6 +29,8 @@ func (p *program) benchCommand() *cli.Command {
 			text(promptFlags, "n-depth,d", "`tokens` in the cache beforehand (default 0)"),
 			text(promptFlags, "batch,b", "`sequences` at a time; this version has 1"),
 			number(promptFlags, "reps,r", "timed `runs` of each test (default 5)"),
+			text(deviceFlags, "random", "instead of a MODEL: random weights in the `shape` of a published one, made on the device: 0.6b, 1.7b, 4b, 8b, 14b, 32b, 30b-a3b, 235b-a22b, bench-s, bench-moe"),
+			text(deviceFlags, "type", "with --random: `TYPE` of the weights, as in qwenvk quantize, or any other type of GGUF files (default Q4_0)"),
 			text(outputFlags, "output-format,o", "`md/json`: a table, or a document for programs (default md)"),
 		}, computeFlags()),
 		Action: p.bench,
@@ -38,8 +42,14 @@ func (p *program) bench(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	open, err := randomModel(c)
+	if err != nil {
+		return err
+	}
 	name := demo.Name
-	if c.Args().Present() {
+	if open != nil {
+		name = c.String("random")
+	} else if c.Args().Present() {
 		name = c.Args().First()
 	} else {
 		p.note("no MODEL is named: %q, the small model inside this program, is measured", demo.Name)
@@ -50,7 +60,7 @@ func (p *program) bench(c *cli.Context) error {
 			l.Context = o.Context()
 		}
 	}
-	return p.withModel(c, name, adjust, func(ctx context.Context, m *loaded) error {
+	return p.withLoaded(c, name, open, adjust, func(ctx context.Context, m *loaded) error {
 		o.Progress = func(r bench.Row) { p.note("%s: %.2f ± %.2f t/s", r.Test, r.TPSMean, r.TPSStd) }
 		// Without it the table only lacks a column.
 		if rate, err := m.runtime.MeasureCopy(ctx); err == nil {
@@ -68,6 +78,34 @@ func (p *program) bench(c *cli.Context) error {
 		_, err = io.WriteString(p.out, bench.Markdown(rows))
 		return err
 	})
+}
+
+// randomModel reads --random and --type; nil: neither is given.
+func randomModel(c *cli.Context) (opener, error) {
+	shape := c.String("random")
+	switch {
+	case shape == "" && c.String("type") != "":
+		return nil, usageError("--type says what random weights are stored as; add --random 8b, or another shape")
+	case shape == "":
+		return nil, nil
+	case c.Args().Present():
+		return nil, usageError("--random %s and the model %q cannot both be measured: leave one out", shape, c.Args().First())
+	}
+	name := c.String("type")
+	if name == "" {
+		name = "Q4_0"
+	}
+	preset, err := convert.ParseType(name)
+	if err != nil {
+		return nil, usageError("--type %s: %v", name, err)
+	}
+	checkpoint, err := loader.Random(shape, preset.TypeOf)
+	if err != nil {
+		return nil, usageError("--random %v", err)
+	}
+	return func(ctx context.Context, rt *qwenvk.Runtime, o qwenvk.LoadOptions) (*qwenvk.Model, error) {
+		return rt.LoadCheckpoint(ctx, checkpoint, o)
+	}, nil
 }
 
 func benchOptions(c *cli.Context) (bench.Options, error) {

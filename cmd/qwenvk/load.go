@@ -59,7 +59,15 @@ func findPulled(n hub.Name) (string, error) {
 }
 
 // withModel opens the device and the model that the flags and the name ask for, runs do, and closes both.
-func (p *program) withModel(c *cli.Context, name string, adjust func(*qwenvk.LoadOptions), do func(ctx context.Context, m *loaded) error) (err error) {
+func (p *program) withModel(c *cli.Context, name string, adjust func(*qwenvk.LoadOptions), do func(ctx context.Context, m *loaded) error) error {
+	return p.withLoaded(c, name, nil, adjust, do)
+}
+
+// opener makes a model that is no file.
+type opener func(ctx context.Context, rt *qwenvk.Runtime, o qwenvk.LoadOptions) (*qwenvk.Model, error)
+
+// withLoaded is withModel for a model that open makes; nil: it is found by its name.
+func (p *program) withLoaded(c *cli.Context, name string, open opener, adjust func(*qwenvk.LoadOptions), do func(ctx context.Context, m *loaded) error) (err error) {
 	device, err := p.runtimeOptions(c)
 	if err != nil {
 		return err
@@ -74,9 +82,12 @@ func (p *program) withModel(c *cli.Context, name string, adjust func(*qwenvk.Loa
 	if err := checkAdapters(load.Adapters); err != nil {
 		return err
 	}
-	path, err := locate(name)
-	if err != nil {
-		return err
+	if open == nil {
+		path, err := locate(name)
+		if err != nil {
+			return err
+		}
+		open = opened(path)
 	}
 	rt, err := qwenvk.Open(device)
 	if err != nil {
@@ -88,7 +99,7 @@ func (p *program) withModel(c *cli.Context, name string, adjust func(*qwenvk.Loa
 	if d := rt.Device(); d.Software() && device.Device == "" {
 		p.warn("no graphics card is used: %s computes on the CPU, which is slow", d.Name)
 	}
-	m, err := p.load(c.Context, rt, path, load)
+	m, err := p.load(c.Context, rt, open, load)
 	if err != nil {
 		return err
 	}
@@ -97,14 +108,20 @@ func (p *program) withModel(c *cli.Context, name string, adjust func(*qwenvk.Loa
 	return do(c.Context, &loaded{Model: m, runtime: rt, name: name})
 }
 
-func (p *program) load(ctx context.Context, rt *qwenvk.Runtime, name string, o qwenvk.LoadOptions) (m *qwenvk.Model, err error) {
+// opened loads a model's file or folder, or the model inside the program.
+func opened(path string) opener {
+	return func(ctx context.Context, rt *qwenvk.Runtime, o qwenvk.LoadOptions) (*qwenvk.Model, error) {
+		if path == demo.Name {
+			return rt.LoadGGUF(ctx, demo.Name, demo.GGUF(), o)
+		}
+		return rt.Load(ctx, path, o)
+	}
+}
+
+func (p *program) load(ctx context.Context, rt *qwenvk.Runtime, open opener, o qwenvk.LoadOptions) (*qwenvk.Model, error) {
 	bar := p.newProgress("loading")
 	o.Progress = bar.set
-	if name == demo.Name {
-		m, err = rt.LoadGGUF(ctx, demo.Name, demo.GGUF(), o)
-	} else {
-		m, err = rt.Load(ctx, name, o)
-	}
+	m, err := open(ctx, rt, o)
 	bar.done()
 	if err != nil {
 		return nil, &loadError{err}

@@ -120,6 +120,7 @@ type uploader struct {
 	progress func(done, total uint64)
 	done     uint64
 	total    uint64
+	filler   *filler // of random weights; made by the first
 }
 
 // uploadBlock bounds the bytes that are repacked at a time.
@@ -131,6 +132,7 @@ func (u *uploader) load(ctx context.Context, g *graph.Graph) (*weights, error) {
 		books: map[quant.LayoutKind]*vk.Buffer{},
 	}
 	u.total = WeightBytes(g)
+	defer func() { u.filler.close() }()
 	for _, p := range g.Packs() {
 		m, err := u.matrix(ctx, p)
 		if m != nil {
@@ -173,7 +175,12 @@ func (u *uploader) matrix(ctx context.Context, p *graph.Pack) (*matrix, error) {
 			s.planes[i].Buffer = s.buffer
 		}
 		m.shards = append(m.shards, s)
-		if err := u.fill(ctx, m, s, parts); err != nil {
+		if random, ok := randomParts(m, parts); ok {
+			err = u.random(ctx, m, s, random)
+		} else {
+			err = u.fill(ctx, m, s, parts)
+		}
+		if err != nil {
 			return m, err
 		}
 	}
@@ -192,6 +199,23 @@ func (u *uploader) tensor(w graph.Weight) (quant.Source, error) {
 		return t, fmt.Errorf("tensor %s has shape [%d %d], the model needs [%d %d]", w.Name, rows, cols, w.Rows, w.Cols)
 	}
 	return t, nil
+}
+
+// random has the device make the rows of one shard.
+func (u *uploader) random(ctx context.Context, m *matrix, s shard, parts []quant.Random) (err error) {
+	if u.filler == nil {
+		if u.filler, err = newFiller(u.dev); err != nil {
+			return err
+		}
+	}
+	if err := u.filler.fill(ctx, m, s, parts); err != nil {
+		return err
+	}
+	u.done += uint64(s.rows * m.layout.RowBytes(m.cols))
+	if u.progress != nil {
+		u.progress(u.done, u.total)
+	}
+	return nil
 }
 
 // fill converts and uploads the rows of one shard.
