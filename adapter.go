@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
 
 	"github.com/qwenvk/qwenvk/engine"
 	"github.com/qwenvk/qwenvk/graph"
@@ -18,9 +20,12 @@ import (
 // choose with [Session.SetAdapters]. The model's own weights are never touched.
 type Adapter struct {
 	model  *Model
-	file   *loader.Adapter
 	graph  *graph.Adapter
 	source vkexec.Source
+	info   AdapterInfo
+
+	mu   sync.Mutex
+	file *loader.Adapter // nil: closed
 }
 
 // AdapterUse is an adapter and how strongly it acts: 1 as it was trained, 0 not at all, negative the other way.
@@ -51,8 +56,13 @@ type AdapterInfo struct {
 // file. It takes device memory when a session first chooses it.
 //
 // Errors: [ErrNotFound], [ErrCorrupt], [ErrUnsupportedFormat] for a kind of adapter that is not computed (DoRA, trained
-// biases, embeddings), [ErrAdapter] for one that was made for another model.
-func (m *Model) LoadAdapter(_ context.Context, path string) (*Adapter, error) {
+// biases, embeddings), [ErrAdapter] for one that was made for another model, [ErrClosed].
+func (m *Model) LoadAdapter(ctx context.Context, path string) (*Adapter, error) {
+	_, end, err := m.life.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	a, err := m.openAdapter(path)
 	if err != nil {
 		return nil, err
@@ -66,7 +76,11 @@ func (m *Model) openAdapter(path string) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Adapter{model: m, file: file, graph: g, source: sourceOf(matrices)}, nil
+	a := &Adapter{model: m, file: file, graph: g, source: sourceOf(matrices), info: describeAdapter(m.model, file, g, 1)}
+	m.adapterMu.Lock()
+	defer m.adapterMu.Unlock()
+	m.openAdapters[a] = struct{}{}
+	return a, nil
 }
 
 // openAdapter reads an adapter and holds it against the model; number makes its name unlike others.
@@ -93,7 +107,11 @@ func sourceOf(matrices map[string]quant.Source) vkexec.Source {
 }
 
 // Info describes the adapter.
-func (a *Adapter) Info() AdapterInfo { return describeAdapter(a.model.model, a.file, a.graph, 1) }
+func (a *Adapter) Info() AdapterInfo {
+	i := a.info
+	i.Weights = slices.Clone(i.Weights)
+	return i
+}
 
 func describeAdapter(m *model.Model, file *loader.Adapter, g *graph.Adapter, scale float64) AdapterInfo {
 	i := AdapterInfo{
@@ -113,15 +131,44 @@ func describeAdapter(m *model.Model, file *loader.Adapter, g *graph.Adapter, sca
 // Close forgets the adapter and gives its memory back. Error: [ErrBusy] while a session uses it. Closing the model
 // closes its adapters too.
 func (a *Adapter) Close() error {
-	if a.file == nil {
+	if a.closed() {
 		return nil
 	}
 	if err := a.model.engine.RemoveAdapter(a.graph); err != nil {
-		return fmt.Errorf("%s: %w", a.file.Path(), err)
+		return fmt.Errorf("%s: %w", a.info.Path, err)
+	}
+	return a.closeFile()
+}
+
+func (a *Adapter) closed() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.file == nil
+}
+
+// closeFile unmaps the file. The engine must not know the adapter any more, or be closed.
+func (a *Adapter) closeFile() error {
+	a.model.adapterMu.Lock()
+	delete(a.model.openAdapters, a)
+	a.model.adapterMu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.file == nil {
+		return nil
 	}
 	err := a.file.Close()
 	a.file = nil
 	return err
+}
+
+// digest names the file's content.
+func (a *Adapter) digest() (string, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.file == nil {
+		return "", fmt.Errorf("an adapter of the session is %w", ErrClosed)
+	}
+	return a.file.Digest()
 }
 
 // Adapters are those that the model was loaded with, which new sessions begin with.
@@ -135,13 +182,16 @@ func (m *Model) Adapters() []AdapterUse { return append([]AdapterUse(nil), m.def
 // What the session's cache holds was computed with other adapters or scales, so that a change forgets it: the next
 // prompt is computed from its first token. The same adapter named twice acts with the sum of its scales.
 //
-// Errors: [ErrOutOfMemory], [ErrBusy] while an answer of the session is running, and a scale that is not finite. After an
+// Errors: [ErrOutOfMemory], [ErrClosed], [ErrBusy] while an answer of the session is running, and a scale that is not finite. After an
 // error the adapters before are still in force.
 func (s *Session) SetAdapters(ctx context.Context, uses ...AdapterUse) error {
 	list := make([]engine.AdapterUse, len(uses))
 	for i, u := range uses {
-		if u.Adapter == nil || u.Adapter.model != s.model || u.Adapter.file == nil {
-			return errors.New("the adapter belongs to another model, or was closed")
+		switch {
+		case u.Adapter == nil || u.Adapter.model != s.model:
+			return errors.New("the adapter belongs to another model")
+		case u.Adapter.closed():
+			return fmt.Errorf("%s: the adapter is %w", u.Adapter.info.Path, ErrClosed)
 		}
 		list[i] = engine.AdapterUse{Adapter: u.Adapter.graph, Scale: u.Scale}
 	}
@@ -196,15 +246,14 @@ func (m *Model) useAdapters(ctx context.Context) error {
 	return s.Close()
 }
 
-// closeAdapters closes the files of the load's adapters. The device's part goes with the executor.
+// closeAdapters closes the adapters' files. The device's part went with the executor.
 func (m *Model) closeAdapters() error {
+	m.adapterMu.Lock()
+	open := slices.Collect(maps.Keys(m.openAdapters))
+	m.adapterMu.Unlock()
 	var errs []error
-	for _, u := range m.defaults {
-		if u.Adapter.file != nil {
-			errs = append(errs, u.Adapter.file.Close())
-			u.Adapter.file = nil
-		}
+	for _, a := range open {
+		errs = append(errs, a.closeFile())
 	}
-	m.defaults = nil
 	return errors.Join(errs...)
 }

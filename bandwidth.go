@@ -14,6 +14,11 @@ const copyBytes = 256 << 20
 // MeasureCopy measures what the device's memory gives: the bytes read and written per second by the fastest of a few
 // large copies between two buffers. Decode reads weights at a rate that can be compared with it.
 func (r *Runtime) MeasureCopy(ctx context.Context) (bytesPerSecond float64, err error) {
+	ctx, end, err := r.life.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer end()
 	size := uint64(copyBytes)
 	if caps := r.device.Caps(); caps.Type == vk.Software {
 		size /= 4

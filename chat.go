@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/qwenvk/qwenvk/chat"
 	"github.com/qwenvk/qwenvk/sampler"
@@ -40,20 +42,29 @@ type Delta struct {
 	Reasoning  string
 	ToolCall   *chat.ToolCall // a call that the model makes; its ID is the only one of that name in the conversation
 	ToolResult *ToolResult    // of Run: what became of a call
+	Usage      *Usage         // in the last delta, which has nothing else: the tokens of the answer, of Run all answers'
 }
 
 // Chat is a conversation: a session that speaks in messages. What the messages before an answer have in common with
-// those before the last one is not computed again. A Chat is not safe for concurrent use.
+// those before the last one is not computed again. A Chat gives one answer at a time: a second one that is asked for
+// meanwhile gets [ErrBusy]. Its other methods may be called from any goroutine, also during an answer. Several chats of a
+// model can answer at once, see [Model.NewSession].
 type Chat struct {
-	model    *Model
-	session  *Session
+	model   *Model
+	session *Session
+
+	mu       sync.Mutex
+	busy     bool // an answer is under way
 	options  ChatOptions
 	messages []chat.Message
+	epoch    int     // of messages: a new one each time that they are replaced
 	shifted  int     // messages behind the system message that the context no longer holds
+	last     Result  // of the last answer
 	total    *Result // of the answers of a Run
 }
 
-// NewChat claims one of the model's sessions. Errors: [ErrNoSlot], [ErrNoTemplate].
+// NewChat begins a conversation. There may be any number of chats, see [Model.NewSession]. Errors: [ErrNoTemplate],
+// [ErrClosed].
 func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
 	if m.template == nil {
 		return nil, fmt.Errorf("%s: %w; give one with LoadOptions.Template", m.info.Name, ErrNoTemplate)
@@ -67,20 +78,35 @@ func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
 	return c, nil
 }
 
-// Reset begins the conversation anew, with the system message.
+// Reset begins the conversation anew, with the system message. An answer under way goes on, and does not join the messages.
 func (c *Chat) Reset() {
-	c.messages, c.shifted = nil, 0
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.replace(nil)
+	c.shifted = 0
 	if c.options.System != "" {
 		c.messages = []chat.Message{{Role: "system", Content: c.options.System}}
 	}
 }
 
+// replace puts other messages in place of those so far. The lock is held.
+func (c *Chat) replace(messages []chat.Message) {
+	c.messages = slices.Clone(messages)
+	c.epoch++
+}
+
 // Messages are the messages so far.
-func (c *Chat) Messages() []chat.Message { return append([]chat.Message(nil), c.messages...) }
+func (c *Chat) Messages() []chat.Message {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.messages)
+}
 
 // SetMessages puts a conversation in the place of the one so far: a saved one, or a part of it. What both begin with in
-// common is not computed again.
+// common is not computed again. An answer under way goes on, and does not join the messages.
 func (c *Chat) SetMessages(messages []chat.Message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	same := 0
 	for same < len(messages) && same < len(c.messages) && messages[same].Role == c.messages[same].Role && messages[same].Content == c.messages[same].Content {
 		same++
@@ -88,47 +114,127 @@ func (c *Chat) SetMessages(messages []chat.Message) {
 	if same <= c.shifted+1 { // what was shifted out is not a part of this conversation, or all that is left of it
 		c.shifted = 0
 	}
-	c.messages = append([]chat.Message(nil), messages...)
+	c.replace(messages)
 }
 
 // Options are the chat's options; SetOptions changes them from the next answer on.
-func (c *Chat) Options() ChatOptions { return c.options }
+func (c *Chat) Options() ChatOptions {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.options
+}
 
 // SetOptions changes the options from the next answer on. A changed System message takes effect with Reset.
-func (c *Chat) SetOptions(o ChatOptions) { c.options = o }
+func (c *Chat) SetOptions(o ChatOptions) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.options = o
+}
 
 // Result describes the last answer; after Run all its answers together.
 func (c *Chat) Result() Result {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.total != nil {
 		return *c.total
 	}
-	return c.session.Result()
+	return c.last
 }
 
 // LastAnswer describes the last answer alone, also after Run.
-func (c *Chat) LastAnswer() Result { return c.session.Result() }
+func (c *Chat) LastAnswer() Result {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last
+}
 
 // Profile returns the device time by operation since the last call; it needs Options.Profile.
 func (c *Chat) Profile() []OpTime { return c.session.Profile() }
 
-// Close gives the session back.
+// Close ends the chat, at any time and from any goroutine: an answer under way ends with [ErrClosed] at its next token. The
+// messages stay readable.
 func (c *Chat) Close() error { return c.session.Close() }
 
-// Send adds a user message and yields the answer as it is computed.
+// Send adds a user message and yields the answer as it is computed; its last delta has the Usage. Leaving the loop or
+// cancelling ctx ends the answer; the chat can then be asked the next thing.
+//
+// The answer joins the messages when it ends, also when ctx is cancelled; after an error the conversation is as it was
+// before. Errors: [ErrContextFull], [ErrNoSlot], [ErrBusy], [ErrClosed], [ErrDeviceLost], [ErrNotFinite], [ErrBudget],
+// [ErrMisfit].
 func (c *Chat) Send(ctx context.Context, text string) iter.Seq2[Delta, error] {
 	return c.Continue(ctx, chat.Message{Role: "user", Content: text})
 }
 
-// Continue adds messages (a user's, or the results of tools) and yields the answer as it is computed. The answer
-// joins the messages when it ends, also when ctx is cancelled; after an error the conversation is as it was before.
+// Continue is Send for any messages: a user's, or the results of tools.
 func (c *Chat) Continue(ctx context.Context, messages ...chat.Message) iter.Seq2[Delta, error] {
 	return func(yield func(Delta, error) bool) {
-		before := len(c.messages)
-		c.messages, c.total = append(c.messages, messages...), nil
-		if _, err := c.answer(ctx, c.options.Tools, yield); err != nil {
-			c.messages = c.messages[:before]
+		t, err := c.begin(messages)
+		if err != nil {
 			yield(Delta{}, err)
+			return
 		}
+		defer t.end()
+		a, err := t.answer(ctx, t.options.Tools, yield)
+		if err != nil {
+			t.undo()
+			yield(Delta{}, err)
+			return
+		}
+		if !a.left {
+			yield(Delta{Usage: &a.usage}, nil)
+		}
+	}
+}
+
+// turn is what one call of Send, Continue or Run does to a chat.
+type turn struct {
+	*Chat
+	options ChatOptions // as they were at its beginning
+	before  []chat.Message
+	epoch   int
+}
+
+// begin adds messages to the conversation and claims the chat for their answer, which end gives back.
+func (c *Chat) begin(messages []chat.Message) (*turn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy {
+		return nil, fmt.Errorf("the chat is %w: its answer is not at its end", ErrBusy)
+	}
+	t := &turn{Chat: c, options: c.options, before: slices.Clip(c.messages), epoch: c.epoch}
+	c.busy, c.total = true, nil
+	c.messages = append(t.before, messages...)
+	return t, nil
+}
+
+func (t *turn) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.busy = false
+}
+
+// undo takes back what was said since begin.
+func (t *turn) undo() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.total = nil; t.Chat.epoch == t.epoch {
+		t.messages = t.before
+	}
+}
+
+// replaced reports that the conversation is another one by now, so that there is nothing to go on with.
+func (t *turn) replaced() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.Chat.epoch != t.epoch
+}
+
+// join adds messages, unless the conversation was replaced meanwhile.
+func (t *turn) join(messages ...chat.Message) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.Chat.epoch == t.epoch {
+		t.messages = append(t.messages, messages...)
 	}
 }
 
@@ -136,11 +242,14 @@ func (c *Chat) Continue(ctx context.Context, messages ...chat.Message) iter.Seq2
 type answered struct {
 	broken []string // calls that were none, each a sentence that says why
 	left   bool     // yield wants no more
+	calls  []chat.ToolCall
+	usage  Usage
 }
 
 // answer makes the next turn and adds it to the messages.
-func (c *Chat) answer(ctx context.Context, tools chat.Tools, yield func(Delta, error) bool) (a answered, err error) {
-	prompt := chat.RenderOptions{Messages: c.window(), Tools: tools, Think: c.options.Think, AddGenerationPrompt: true}
+func (t *turn) answer(ctx context.Context, tools chat.Tools, yield func(Delta, error) bool) (a answered, err error) {
+	c := t.Chat
+	prompt := chat.RenderOptions{Messages: c.window(), Tools: tools, Think: t.options.Think, AddGenerationPrompt: true}
 	rendered, err := c.model.Render(ctx, prompt)
 	if err != nil {
 		return a, err
@@ -150,8 +259,8 @@ func (c *Chat) answer(ctx context.Context, tools chat.Tools, yield func(Delta, e
 		return a, err
 	}
 	sampling := c.model.DefaultSampling(rendered)
-	if c.options.Sampling != nil {
-		sampling = *c.options.Sampling
+	if t.options.Sampling != nil {
+		sampling = *t.options.Sampling
 	}
 	reply := chat.Message{Role: "assistant"}
 	var text, reasoning strings.Builder
@@ -176,9 +285,14 @@ func (c *Chat) answer(ctx context.Context, tools chat.Tools, yield func(Delta, e
 		}
 		return true
 	}
+	defer func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.last = t.session.Result()
+	}()
 	for tok, err := range c.session.Generate(ctx, ids, GenerateOptions{
-		Sampling: sampling, MaxTokens: c.options.MaxTokens, Stop: c.options.Stop,
-		Reasoning: true, ThinkBudget: c.options.ThinkBudget, Shift: c.shift(prompt), Constraint: c.options.Constraint,
+		Sampling: sampling, MaxTokens: t.options.MaxTokens, Stop: t.options.Stop,
+		Reasoning: true, ThinkBudget: t.options.ThinkBudget, Shift: t.shift(prompt), Constraint: t.options.Constraint,
 	}) {
 		if err != nil {
 			return a, err
@@ -191,12 +305,15 @@ func (c *Chat) answer(ctx context.Context, tools chat.Tools, yield func(Delta, e
 		a.left = !pass(parser.Flush())
 	}
 	reply.Content, reply.ReasoningContent = strings.TrimSpace(text.String()), strings.TrimSpace(reasoning.String())
-	c.messages = append(c.messages, reply)
+	t.join(reply)
+	a.calls, a.usage = reply.ToolCalls, c.session.Result().Usage
 	return a, nil
 }
 
 // countCalls counts the calls in the conversation, so that each gets an ID of its own.
 func (c *Chat) countCalls() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, m := range c.messages {
 		n += len(m.ToolCalls)
 	}
@@ -205,7 +322,12 @@ func (c *Chat) countCalls() (n int) {
 
 // Render renders messages with the model's chat template. Templates are given the texts of the model's special tokens
 // (bos_token, eos_token, pad_token, unk_token), as transformers gives them, unless o.Vars has them.
+//
+// Errors: [ErrNoTemplate], [ErrClosed], and what the template refuses.
 func (m *Model) Render(ctx context.Context, o chat.RenderOptions) (string, error) {
+	if err := m.life.err(); err != nil {
+		return "", err
+	}
 	if m.template == nil {
 		return "", fmt.Errorf("%s: %w", m.info.Name, ErrNoTemplate)
 	}

@@ -58,11 +58,20 @@ func (c *Chat) Run(ctx context.Context, text string, o ToolOptions) iter.Seq2[De
 // RunMessages is Run with any messages to begin with, as Continue is to Send.
 func (c *Chat) RunMessages(ctx context.Context, o ToolOptions, messages ...chat.Message) iter.Seq2[Delta, error] {
 	return func(yield func(Delta, error) bool) {
-		before := len(c.messages)
-		c.messages, c.total = append(c.messages, messages...), nil
-		if err := c.run(ctx, o, yield); err != nil {
-			c.messages, c.total = c.messages[:before], nil
+		t, err := c.begin(messages)
+		if err != nil {
 			yield(Delta{}, err)
+			return
+		}
+		defer t.end()
+		left, err := t.run(ctx, o, yield)
+		if err != nil {
+			t.undo()
+			yield(Delta{}, err)
+			return
+		}
+		if !left {
+			yield(Delta{Usage: &t.total.Usage}, nil)
 		}
 	}
 }
@@ -74,8 +83,8 @@ type toolRun struct {
 	checker *toolcheck.Checker
 }
 
-func (c *Chat) newToolRun(o ToolOptions) (*toolRun, error) {
-	r := &toolRun{ToolOptions: o, offered: slices.Clone(c.options.Tools)}
+func newToolRun(foreign chat.Tools, o ToolOptions) (*toolRun, error) {
+	r := &toolRun{ToolOptions: o, offered: slices.Clone(foreign)}
 	if r.MaxRounds <= 0 {
 		r.MaxRounds = defaultRounds
 	}
@@ -98,46 +107,51 @@ func (c *Chat) newToolRun(o ToolOptions) (*toolRun, error) {
 	return r, nil
 }
 
-// run takes turns with the model until it calls nothing.
-func (c *Chat) run(ctx context.Context, o ToolOptions, yield func(Delta, error) bool) error {
-	r, err := c.newToolRun(o)
+// run takes turns with the model until it calls nothing. left: yield wants no more.
+func (t *turn) run(ctx context.Context, o ToolOptions, yield func(Delta, error) bool) (left bool, err error) {
+	r, err := newToolRun(t.options.Tools, o)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var total Result
 	for round := 1; ; round++ {
-		a, err := c.answer(ctx, r.offered, yield)
+		a, err := t.answer(ctx, r.offered, yield)
 		if err != nil {
-			return err
+			return false, err
 		}
-		total = total.plus(c.session.Result())
-		calls := c.messages[len(c.messages)-1].ToolCalls
-		if total.FinishReason == "stop" && len(calls) > 0 && (r.foreign(c.options.Tools, calls) || round > r.MaxRounds) {
+		total = total.plus(t.session.Result())
+		if total.FinishReason == "stop" && len(a.calls) > 0 && (r.foreign(t.options.Tools, a.calls) || round > r.MaxRounds) {
 			total.FinishReason = "tool_calls"
 		}
-		c.total = &total
-		if a.left || total.FinishReason != "stop" || len(calls)+len(a.broken) == 0 || round > r.MaxRounds {
-			return nil
+		t.sum(total)
+		if a.left || total.FinishReason != "stop" || len(a.calls)+len(a.broken) == 0 || round > r.MaxRounds || t.replaced() {
+			return a.left, nil
 		}
-		results, err := r.all(ctx, calls, a.broken, round == r.MaxRounds)
+		results, err := r.all(ctx, a.calls, a.broken, round == r.MaxRounds)
 		if err != nil {
-			return err
+			return false, err
 		}
 		for _, result := range results {
-			c.messages = append(c.messages, chat.Message{
-				Role: "tool", Name: result.Call.Name, ToolCallID: result.Call.ID, Content: result.Content,
-			})
+			t.join(chat.Message{Role: "tool", Name: result.Call.Name, ToolCallID: result.Call.ID, Content: result.Content})
 		}
 		for i := range results {
 			if !yield(Delta{ToolResult: &results[i]}, nil) {
-				return nil
+				return true, nil
 			}
 		}
 		if ctx.Err() != nil {
 			total.FinishReason = "interrupted"
-			return nil
+			t.sum(total)
+			return false, nil
 		}
 	}
+}
+
+// sum is what Result says from now on.
+func (t *turn) sum(total Result) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.total = &total
 }
 
 // foreign reports whether one of the calls is of a tool that only the caller can call.

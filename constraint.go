@@ -47,8 +47,8 @@ func (m *Model) NewGrammarConstraint(rules string) (*Constraint, error) {
 
 // NewConstraint joins a grammar with the model's vocabulary.
 func (m *Model) NewConstraint(g *grammar.Grammar) (*Constraint, error) {
-	if m.tok == nil {
-		return nil, errors.New("answers cannot be constrained without a tokenizer: the model was loaded for its weights only")
+	if err := m.words(); err != nil {
+		return nil, fmt.Errorf("answers cannot be constrained: %w", err)
 	}
 	m.vocabularyOnce.Do(func() {
 		never := map[int32]bool{}

@@ -10,7 +10,7 @@
 //
 // A [Runtime] is an open device. A [Model] is a checkpoint whose weights lie in the device's memory. A [Session] is
 // one sequence of tokens with its key-value cache; a [Chat] is a session that speaks in messages. All four have a
-// Close method; close them in the reverse order of opening.
+// Close method; call these in any order, from any goroutine.
 //
 // An [Adapter] is a LoRA adapter of a model; each session chooses the adapters that act on it, several at once if wanted,
 // and changes them between two answers at no cost: see [Session.SetAdapters].

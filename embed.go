@@ -35,10 +35,10 @@ var ErrPooling = errors.New("its embeddings are made in another way")
 // Control tokens that a text spells out are text. Behind it comes the token that the model's tokenizer puts there, or
 // <|endoftext|>. Texts are computed one by one, so that none changes another's vector. Models that were not trained for
 // it (Info.Pooling is "") give vectors that say less. Errors: [ErrContextFull], [ErrNoSlot], [ErrPooling],
-// [ErrNotFinite], [ErrDeviceLost].
+// [ErrNotFinite], [ErrClosed], [ErrDeviceLost].
 func (m *Model) Embed(ctx context.Context, texts []string, o EmbedOptions) ([][]float32, error) {
-	if m.tok == nil {
-		return nil, errors.New("the model was loaded without its tokenizer, which embedding needs")
+	if err := m.words(); err != nil {
+		return nil, fmt.Errorf("embedding needs words: %w", err)
 	}
 	before, after := m.frame()
 	ids := make([][]int32, len(texts))

@@ -16,6 +16,8 @@ var (
 	ErrNoDevice = vk.ErrNoDevice
 	// ErrOutOfMemory: weights, cache or scratch do not fit the device.
 	ErrOutOfMemory = vk.ErrOutOfMemory
+	// ErrClosed: the runtime, the model, the chat, the session or the adapter is closed.
+	ErrClosed = engine.ErrClosed
 	// ErrDeviceLost: the driver gave the device up; close everything and open it again.
 	ErrDeviceLost = vk.ErrDeviceLost
 	// ErrUnsupported: the device lacks what is asked of it.
@@ -32,11 +34,11 @@ var (
 	ErrWeights = model.ErrWeights
 	// ErrContextFull: the prompt is longer than the context.
 	ErrContextFull = engine.ErrContextFull
-	// ErrNoSlot: all sessions that the model was loaded for are in use.
+	// ErrNoSlot: as many sessions as the model was loaded for are computing at this moment.
 	ErrNoSlot = engine.ErrNoSlot
 	// ErrAdapter: the adapter was made for another model.
 	ErrAdapter = model.ErrAdapter
-	// ErrBusy: the session or the adapter is in use.
+	// ErrBusy: the session or the chat has an answer under way, or a session uses the adapter.
 	ErrBusy = engine.ErrBusy
 	// ErrNotFinite: a logit is not a number.
 	ErrNotFinite = vkexec.ErrNotFinite

@@ -35,10 +35,37 @@ func (r *Runtime) fit(m *model.Model, kv vkexec.KVType, o LoadOptions, adapters 
 	if !known {
 		free = r.device.Caps().DeviceBytes
 	}
+	if r.options.MemoryLimit > 0 {
+		free = min(free, r.options.MemoryLimit-min(r.options.MemoryLimit, r.taken()))
+	}
+	if o.MemoryLimit > 0 {
+		free = min(free, o.MemoryLimit)
+	}
 	return demand{
 		weights: vkexec.WeightBytes(m.Graph), adapters: adapters, shape: m.Graph.KV, trained: m.Config.ContextLength,
 		sessions: max(o.Sessions, 1), kv: kv,
 	}.fit(o.Context, free)
+}
+
+// taken is the device memory of all loaded models.
+func (r *Runtime) taken() (sum uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for m := range r.models {
+		sum += m.info.Memory.total()
+	}
+	return sum
+}
+
+// withinLimit holds what a model took against the limits: scratch is known only now.
+func (r *Runtime) withinLimit(taken Memory, o LoadOptions) error {
+	for _, limit := range []struct{ bytes, others uint64 }{{o.MemoryLimit, 0}, {r.options.MemoryLimit, r.taken()}} {
+		if limit.bytes > 0 && taken.total()+limit.others > limit.bytes {
+			return fmt.Errorf("takes %s, scratch %s of them, beside %s of other models, and the limit is %s; use a smaller context or chunk: %w",
+				bytesText(taken.total()), bytesText(taken.Scratch), bytesText(limit.others), bytesText(limit.bytes), ErrOutOfMemory)
+		}
+	}
+	return nil
 }
 
 // demand is what a load asks for.

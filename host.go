@@ -1,7 +1,6 @@
 package qwenvk
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -76,11 +75,7 @@ func OpenWithDevice(h HostDevice, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runtime{instance: in, options: o, log: log}
-	if err := r.openPhysical(p); err != nil {
-		return nil, errors.Join(err, in.Close())
-	}
-	return r, nil
+	return newRuntime(in, o, log).opened(p)
 }
 
 func (h HostDevice) forVK() vk.Host {

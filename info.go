@@ -50,6 +50,8 @@ type Info struct {
 // Adapters counts those of the load, with what they add to the scratch left to Scratch.
 type Memory struct{ Weights, Adapters, KV, Scratch uint64 }
 
+func (m Memory) total() uint64 { return m.Weights + m.Adapters + m.KV + m.Scratch }
+
 func describeModel(c *loader.Checkpoint, m *model.Model) Info {
 	cfg := m.Config
 	info := Info{

@@ -1,9 +1,13 @@
 package qwenvk
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -24,7 +28,7 @@ import (
 // LoadOptions say how a model lies on the device. The zero value keeps the file's own types.
 type LoadOptions struct {
 	Context   int    // tokens per session; 0: the smallest of the trained context, 8192 and what fits
-	Sessions  int    // sequences with a cache at the same time; 0: 1
+	Sessions  int    // sessions that compute at the same time, each with a cache; 0: 1. See [Model.NewSession]
 	Quant     string // "", "none", "int8", "int4": for linear layers that the file stores in 16 or 32 bits
 	Group     int    // elements that share a scale: 32 or 128; 0: 32
 	ZeroPoint bool   // asymmetric groups
@@ -38,11 +42,15 @@ type LoadOptions struct {
 	RoPEFactor      float64
 	RoPEOrigContext int
 
-	Store    string // "", "f32", "f16", "bf16": type of the weights that stay unquantised
-	Template string // chat template to use instead of the model's own
-	Threads  int    // host threads for conversions; 0: all cores
-	Chunk    int    // tokens of a prompt that are computed at a time, at most; 0: chosen for the device
-	Progress func(Progress)
+	Store    string         // "", "f32", "f16", "bf16": type of the weights that stay unquantised
+	Template string         // chat template to use instead of the model's own
+	Threads  int            // host threads for conversions; 0: all cores
+	Chunk    int            // tokens of a prompt that are computed at a time, at most; 0: chosen for the device
+	Progress func(Progress) // called now and then from one goroutine, at last with Done equal to Total; nil: it is not
+
+	// MemoryLimit bounds the bytes of device memory that this model takes, as Options.MemoryLimit bounds all together; 0: no
+	// bound of its own. 256 MiB of it are set aside for scratch.
+	MemoryLimit uint64
 
 	// Adapters act on every session from its beginning, until it chooses others.
 	Adapters []AdapterFile
@@ -58,8 +66,10 @@ type Progress struct {
 	What        string
 }
 
-// Model is a checkpoint on the device. It is safe for concurrent use.
+// Model is a checkpoint on the device. It is safe for concurrent use: any number of chats and sessions of it, in any number of
+// goroutines. LoadOptions.Sessions of them can compute at the same time, and have a cache.
 type Model struct {
+	life       *lifetime
 	runtime    *Runtime
 	checkpoint *loader.Checkpoint
 	model      *model.Model
@@ -73,6 +83,9 @@ type Model struct {
 	adapters   atomic.Int64 // that were ever opened
 	defaults   []AdapterUse // of new sessions
 
+	adapterMu    sync.Mutex
+	openAdapters map[*Adapter]struct{}
+
 	vocabularyOnce sync.Once
 	vocabulary     *grammar.Vocabulary // of constraints, made with the first one
 
@@ -82,36 +95,90 @@ type Model struct {
 	identityErr  error
 }
 
-// Load reads a .gguf file or a folder in Hugging Face layout and uploads its weights. Errors: [ErrNotFound],
-// [ErrCorrupt], [ErrUnsupportedFormat], [ErrUnsupportedModel], [ErrWeights], [ErrOutOfMemory].
+// Load reads a .gguf file or a folder in Hugging Face layout and uploads its weights. The file is mapped, not copied, and must
+// stay as it is until the model is closed. Cancelling ctx ends the load with ctx.Err().
+//
+// Errors: [ErrNotFound], [ErrCorrupt], [ErrUnsupportedFormat], [ErrUnsupportedModel], [ErrWeights], [ErrAdapter],
+// [ErrOutOfMemory], [ErrDeviceLost], [ErrClosed], and options that make no sense.
 func (r *Runtime) Load(ctx context.Context, path string, o LoadOptions) (*Model, error) {
-	c, err := loader.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	return r.load(ctx, c, o)
+	return r.load(ctx, o, func() (*loader.Checkpoint, error) { return loader.Open(path) })
 }
 
-// LoadGGUF is Load for a GGUF file in memory.
+// LoadGGUF is Load for a GGUF file in memory, such as one that the program embeds. data must stay as it is until the model
+// is closed. name stands for the file in messages.
 func (r *Runtime) LoadGGUF(ctx context.Context, name string, data []byte, o LoadOptions) (*Model, error) {
-	c, err := loader.OpenGGUF(name, data)
-	if err != nil {
-		return nil, err
-	}
-	return r.load(ctx, c, o)
+	return r.load(ctx, o, func() (*loader.Checkpoint, error) { return loader.OpenGGUF(name, data) })
+}
+
+// LoadFile is Load for an open GGUF file: one of an embed.FS, of an archive, or an *os.File that a sandbox handed over. It
+// reads the file from where it stands to its end, into memory that is kept until the model is closed; Load maps a file
+// instead. The file stays the caller's to close.
+func (r *Runtime) LoadFile(ctx context.Context, f fs.File, o LoadOptions) (*Model, error) {
+	return r.load(ctx, o, func() (*loader.Checkpoint, error) { return readModel(ctx, f) })
 }
 
 // LoadCheckpoint is Load for a checkpoint that is open already, such as one of [loader.Random]. The model closes it, also
 // where the load fails.
 func (r *Runtime) LoadCheckpoint(ctx context.Context, c *loader.Checkpoint, o LoadOptions) (*Model, error) {
-	return r.load(ctx, c, o)
+	if err := r.life.err(); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return r.load(ctx, o, func() (*loader.Checkpoint, error) { return c, nil })
 }
 
-func (r *Runtime) load(ctx context.Context, c *loader.Checkpoint, o LoadOptions) (*Model, error) {
-	m := &Model{runtime: r, checkpoint: c}
-	if err := m.load(ctx, o); err != nil {
+// readModel reads a GGUF file whole.
+func readModel(ctx context.Context, f fs.File) (*loader.Checkpoint, error) {
+	st, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the model file: %w", err)
+	case st.IsDir():
+		return nil, fmt.Errorf("%s is a folder; LoadFile takes a GGUF file: %w", st.Name(), ErrUnsupportedFormat)
+	}
+	var data bytes.Buffer
+	if n := st.Size(); n > 0 && n < math.MaxInt-bytes.MinRead {
+		// A size is a claim: memory for a small part of it is taken at once, the rest as it comes.
+		data.Grow(int(min(n, 1<<30)) + bytes.MinRead)
+	}
+	if _, err := data.ReadFrom(ctxReader{ctx, f}); err != nil {
+		return nil, fmt.Errorf("%s: %w", st.Name(), err)
+	}
+	return loader.OpenGGUF(st.Name(), data.Bytes())
+}
+
+// ctxReader stops reading when ctx is cancelled.
+type ctxReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r ctxReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}
+
+func (r *Runtime) load(ctx context.Context, o LoadOptions, open func() (*loader.Checkpoint, error)) (_ *Model, err error) {
+	inner, end, err := r.life.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	c, err := open()
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{life: newLifetime("model"), runtime: r, checkpoint: c, openAdapters: map[*Adapter]struct{}{}}
+	if err := m.load(inner, o); err != nil {
+		if inner.Err() != nil && ctx.Err() == nil {
+			err = fmt.Errorf("the runtime was %w during the load", ErrClosed)
+		}
 		return nil, errors.Join(err, m.Close())
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.models[m] = struct{}{}
 	return m, nil
 }
 
@@ -168,6 +235,9 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 	}
 	memory.Adapters, memory.KV, memory.Scratch = m.exec.Memory()
 	memory.Adapters -= memory.Weights
+	if err := m.runtime.withinLimit(*memory, o); err != nil {
+		return fmt.Errorf("%s: %w", m.checkpoint.Name(), err)
+	}
 	m.loadTime = time.Since(begin)
 	return nil
 }
@@ -269,16 +339,19 @@ func (m *Model) Info() Info { return m.info }
 // LoadTime is how long Load took.
 func (m *Model) LoadTime() time.Duration { return m.loadTime }
 
-// Close gives the weights and caches back. Sessions of the model must be closed.
-func (m *Model) Close() error {
-	if m.exec != nil {
+// Close closes the model's sessions and adapters and gives weights and caches back. It may be called at any time, also twice:
+// an answer under way ends with [ErrClosed] at its next token.
+func (m *Model) Close() error { return m.life.close(m.release) }
+
+func (m *Model) release() error {
+	m.runtime.mu.Lock()
+	delete(m.runtime.models, m)
+	m.runtime.mu.Unlock()
+	switch {
+	case m.engine != nil:
+		m.engine.Close()
+	case m.exec != nil:
 		m.exec.Close()
-		m.exec = nil
 	}
-	err := m.closeAdapters()
-	if m.checkpoint != nil {
-		err = errors.Join(err, m.checkpoint.Close())
-		m.checkpoint = nil
-	}
-	return err
+	return errors.Join(m.closeAdapters(), m.checkpoint.Close())
 }

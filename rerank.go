@@ -33,10 +33,10 @@ const (
 //
 // Query and documents are text, whatever control tokens they spell out. What the documents' prompts have in common is
 // computed once; a score does not depend on the other documents. Errors: [ErrContextFull], [ErrNoSlot], [ErrHeadless],
-// [ErrNotFinite], [ErrDeviceLost].
+// [ErrNotFinite], [ErrClosed], [ErrDeviceLost].
 func (m *Model) Rerank(ctx context.Context, query string, docs []string, o RerankOptions) (scores []float64, err error) {
-	if m.tok == nil {
-		return nil, errors.New("the model was loaded without its tokenizer, which reranking needs")
+	if err := m.words(); err != nil {
+		return nil, fmt.Errorf("reranking needs words: %w", err)
 	}
 	yes, okYes := m.word("yes")
 	no, okNo := m.word("no")

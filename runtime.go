@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/qwenvk/qwenvk/graph/vkexec"
 	"github.com/qwenvk/qwenvk/vk"
@@ -15,14 +17,18 @@ import (
 
 // Options choose and configure the device. The zero value opens the best device of the machine.
 type Options struct {
-	Device   string   // index, UUID or part of the name; "": discrete before integrated before software
-	Tier     *int     // use no capability group above this one (0..4); nil: all that the device has
-	Disable  []string // names of kernels or capabilities that must not be used, such as "float16" or "mul_mat_vec"
-	Validate bool     // validation layer with synchronization checks; see Runtime.Messages
-	CacheDir string   // of compiled pipelines; "": the user's cache folder, "none": no cache
-	Profile  bool     // time every dispatch; see Session.Profile
-	FindNaN  bool     // look at every operation's result and name the first that is no number; much slower
-	Log      *slog.Logger
+	Device   string       // index, UUID or part of the name; "": discrete before integrated before software
+	Tier     *int         // use no capability group above this one (0..4); nil: all that the device has
+	Disable  []string     // names of kernels or capabilities that must not be used, such as "float16" or "mul_mat_vec"
+	Validate bool         // validation layer with synchronization checks; see Runtime.Messages
+	CacheDir string       // of compiled pipelines; "": the user's cache folder, "none": no cache
+	Profile  bool         // time every dispatch; see Session.Profile
+	FindNaN  bool         // look at every operation's result and name the first that is no number; much slower
+	Log      *slog.Logger // of what is worth a line; nil: nothing is logged
+
+	// MemoryLimit bounds the bytes of device memory that the runtime's models take together; 0: what the device has free. A
+	// load that asks for no context gets one that fits; one that cannot fit fails with ErrOutOfMemory and says what would.
+	MemoryLimit uint64
 
 	faults *vk.Faults // injected by tests
 	mask   *vk.Mask   // further limits, set by tests
@@ -48,8 +54,12 @@ type Device struct {
 // Software reports a device that computes on the CPU.
 func (d Device) Software() bool { return d.Type == vk.Software.String() }
 
-// Runtime is an open device. It is safe for concurrent use.
+// Runtime is an open device. It is safe for concurrent use, and may be closed at any time: see [Runtime.Close].
 type Runtime struct {
+	life   *lifetime
+	mu     sync.Mutex
+	models map[*Model]struct{} // loaded, not closed
+
 	instance *vk.Instance
 	device   *vk.Device
 	info     Device
@@ -68,22 +78,26 @@ func Open(o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runtime{instance: in, options: o, log: log}
-	if err := r.open(); err != nil {
+	p, err := in.Choose(o.Device)
+	if err != nil {
 		return nil, errors.Join(err, in.Close())
+	}
+	return newRuntime(in, o, log).opened(p)
+}
+
+func newRuntime(in *vk.Instance, o Options, log *slog.Logger) *Runtime {
+	return &Runtime{life: newLifetime("runtime"), models: map[*Model]struct{}{}, instance: in, options: o, log: log}
+}
+
+// opened opens a device for the runtime, or closes the runtime.
+func (r *Runtime) opened(p *vk.PhysicalDevice) (*Runtime, error) {
+	if err := r.openDevice(p); err != nil {
+		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
 }
 
-func (r *Runtime) open() error {
-	p, err := r.instance.Choose(r.options.Device)
-	if err != nil {
-		return err
-	}
-	return r.openPhysical(p)
-}
-
-func (r *Runtime) openPhysical(p *vk.PhysicalDevice) error {
+func (r *Runtime) openDevice(p *vk.PhysicalDevice) error {
 	mask, err := r.capsMask()
 	if err != nil {
 		return err
@@ -194,19 +208,25 @@ func (r *Runtime) Device() Device { return r.info }
 // Messages are the validation layer's messages so far; a correct program has none. Nil without Options.Validate.
 func (r *Runtime) Messages() []string { return r.instance.Messages() }
 
-// Close saves the pipeline cache and gives the device back. The error names objects that are still alive.
-func (r *Runtime) Close() error {
+// Close closes the runtime's models with their sessions, saves the pipeline cache and gives the device back. Everything may
+// be closed in any order, twice, and while others use it: a load under way is cancelled, a step under way is waited for,
+// and what is called later, or goes on, gets [ErrClosed]. It must not be called from a callback of the runtime
+// (LoadOptions.Progress, the function that Session.Logits calls), which it would wait for.
+func (r *Runtime) Close() error { return r.life.close(r.release) }
+
+func (r *Runtime) release() error {
+	r.mu.Lock()
+	models := slices.Collect(maps.Keys(r.models))
+	r.mu.Unlock()
 	var errs []error
+	for _, m := range models {
+		errs = append(errs, m.Close())
+	}
 	if r.device != nil {
 		if err := r.device.SaveCache(); err != nil {
 			r.log.Warn("the pipeline cache could not be written; the next start compiles again", "err", err)
 		}
 		errs = append(errs, r.device.Close())
-		r.device = nil
 	}
-	if r.instance != nil {
-		errs = append(errs, r.instance.Close())
-		r.instance = nil
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, r.instance.Close())...)
 }

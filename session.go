@@ -90,15 +90,18 @@ type Counts struct {
 	Submits              float64
 }
 
-// Session is one sequence of tokens with its cache. It is not safe for concurrent use; several sessions are.
+// Session is one sequence of tokens with its cache. It computes one thing at a time: what is asked for meanwhile, from
+// another goroutine or from the loop over its answer, gets [ErrBusy]. Several sessions take turns on the device.
 type Session struct {
 	model    *Model
 	s        *engine.Session
 	adapters []AdapterUse
 }
 
-// NewSession claims one of the sequences that the model was loaded for. The adapters of the load act on it. Error:
-// [ErrNoSlot].
+// NewSession opens a session, on which the adapters of the load act. There may be any number of sessions: the model has a
+// cache for LoadOptions.Sessions of them, which go to those that compute. One that computes without having a cache takes
+// that of the session that has been idle for the longest time, whose next prompt is then computed from its first token.
+// Only while as many sessions are in the middle of an answer does another one get [ErrNoSlot]. Error: [ErrClosed].
 func (m *Model) NewSession() (*Session, error) { return m.newSession(context.Background()) }
 
 func (m *Model) newSession(ctx context.Context) (*Session, error) {
@@ -116,7 +119,7 @@ func (m *Model) newSession(ctx context.Context) (*Session, error) {
 // Generate continues ids, the whole prompt. What the session's cache already holds of it is not computed again.
 //
 // Cancelling ctx ends the answer within one token, without an error: see Result.FinishReason. Errors:
-// [ErrContextFull], [ErrDeviceLost], [ErrNotFinite].
+// [ErrContextFull], [ErrNoSlot], [ErrBusy], [ErrClosed], [ErrDeviceLost], [ErrNotFinite].
 func (s *Session) Generate(ctx context.Context, ids []int32, o GenerateOptions) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
 		inner := o.forEngine()
@@ -140,6 +143,29 @@ func (s *Session) Generate(ctx context.Context, ids []int32, o GenerateOptions) 
 		}
 		if err := s.checkAnswer(o.Constraint, matcher); err != nil {
 			yield(Token{}, err)
+		}
+	}
+}
+
+// Generate continues a text in a session of its own: plain text, without messages and template. Control tokens that it spells
+// out count as such. Leaving the loop or cancelling ctx ends the answer; see [Session.Generate], whose errors it has too.
+func (m *Model) Generate(ctx context.Context, prompt string, o GenerateOptions) iter.Seq2[Token, error] {
+	return func(yield func(Token, error) bool) {
+		ids, err := m.Tokenize(prompt)
+		if err != nil {
+			yield(Token{}, err)
+			return
+		}
+		s, err := m.newSession(ctx)
+		if err != nil {
+			yield(Token{}, err)
+			return
+		}
+		defer s.Close()
+		for t, err := range s.Generate(ctx, ids, o) {
+			if !yield(t, err) {
+				return
+			}
 		}
 	}
 }
@@ -173,7 +199,9 @@ type LogitsOptions struct {
 }
 
 // Logits computes the logits behind ids and passes them to emit row by row: row is the position in ids, logits has
-// one value per token of the vocabulary and is reused.
+// one value per token of the vocabulary and is reused. emit must not use the model, whose other sessions wait for it.
+//
+// Errors: [ErrContextFull], [ErrNoSlot], [ErrBusy], [ErrClosed], [ErrHeadless], [ErrDeviceLost], that of emit, and ctx.Err().
 func (s *Session) Logits(ctx context.Context, ids []int32, o LogitsOptions, emit func(row int, logits []float32) error) error {
 	if o.Chunk < 0 {
 		return fmt.Errorf("chunks of %d tokens are not possible", o.Chunk)
@@ -186,7 +214,7 @@ func (s *Session) Logits(ctx context.Context, ids []int32, o LogitsOptions, emit
 	return s.s.Logits(ctx, ids, engine.LogitsOptions{All: o.All, From: o.From, Reuse: o.Reuse}, emit)
 }
 
-// Reset forgets the cache: the next prompt is computed from its first token.
+// Reset forgets the cache: the next prompt is computed from its first token. While an answer is under way it does nothing.
 func (s *Session) Reset() { s.s.Reset() }
 
 // Context is the number of tokens that the session can hold.
@@ -198,7 +226,7 @@ type OpTime = vkexec.OpTime
 // Profile returns the device time by operation since the last call, longest first. It needs Options.Profile.
 func (s *Session) Profile() []OpTime { return s.model.engine.Profile() }
 
-// Close gives the session's place back.
+// Close ends the session, at any time and from any goroutine: an answer under way ends with [ErrClosed] at its next token.
 func (s *Session) Close() error {
 	s.s.Close()
 	return nil

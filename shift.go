@@ -74,6 +74,8 @@ func ShiftText(prompt []int32, keep, limit int) Shift {
 
 // window are the messages that the context still holds: the system message, and the rest without what was shifted out.
 func (c *Chat) window() []chat.Message {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	first := 0
 	if len(c.messages) > 0 && c.messages[0].Role == "system" {
 		first = 1
@@ -81,16 +83,24 @@ func (c *Chat) window() []chat.Message {
 	at := first + c.shifted
 	if c.shifted == 0 || at >= len(c.messages) || c.messages[at].Role != "user" {
 		c.shifted = 0 // the conversation was replaced
-		return c.messages
+		return slices.Clip(c.messages)
 	}
 	return slices.Concat(c.messages[:first], c.messages[at:])
 }
 
 // shift leaves out more of the messages whenever the context is full; Messages still has them all.
-func (c *Chat) shift(o chat.RenderOptions) Shift {
-	if !c.options.ContextShift {
+func (t *turn) shift(o chat.RenderOptions) Shift {
+	if !t.options.ContextShift {
 		return nil
 	}
-	before := c.shifted
-	return c.model.ShiftTurns(o, c.session.Context(), func(messages int) { c.shifted = before + messages })
+	t.mu.Lock()
+	before := t.shifted
+	t.mu.Unlock()
+	return t.model.ShiftTurns(o, t.session.Context(), func(messages int) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.Chat.epoch == t.epoch {
+			t.shifted = before + messages
+		}
+	})
 }

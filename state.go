@@ -6,9 +6,9 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/qwenvk/qwenvk/chat"
@@ -30,13 +30,16 @@ const StateMagic = statefile.Magic
 // Save writes the session's tokens and its cache, so that Restore can go on from them without computing them again. The
 // file takes what the cache takes, see Info.KVBytesPerToken. Error: [ErrBusy] while an answer is running.
 func (s *Session) Save(ctx context.Context, w io.Writer) error {
-	return s.SavePrefix(ctx, w, s.s.Cached())
+	return s.save(ctx, w, allTokens, nil)
 }
 
 // SavePrefix is Save for the first n tokens, or for all where the cache holds fewer.
 func (s *Session) SavePrefix(ctx context.Context, w io.Writer, n int) error {
-	return s.save(ctx, w, min(n, s.s.Cached()), nil)
+	return s.save(ctx, w, n, nil)
 }
+
+// allTokens is more than any cache holds.
+const allTokens = math.MaxInt
 
 // Restore fills the session's cache with what Save wrote, in place of what it holds. A file of another model, of other
 // settings or adapters, or of more tokens than the context holds leaves the cache empty: note then says why, and the next
@@ -55,11 +58,20 @@ func (s *Session) Restore(ctx context.Context, r io.Reader) (note string, err er
 }
 
 func (s *Session) save(ctx context.Context, w io.Writer, n int, conversation json.RawMessage) error {
+	if n < 0 {
+		return fmt.Errorf("a cache of %d tokens cannot be saved", n)
+	}
+	release, err := s.s.Hold()
+	if err != nil {
+		return fmt.Errorf("the cache cannot be saved: %w", err)
+	}
+	defer release()
 	h, err := s.header()
 	if err != nil {
 		return err
 	}
 	state := s.s.State()
+	n = min(n, len(state.IDs))
 	h.RoPEChoice, h.Chat = state.RoPE, conversation
 	return statefile.Write(w, h, state.IDs[:n], func(w io.Writer) error { return s.s.WriteCache(ctx, n, w) })
 }
@@ -90,6 +102,11 @@ func (s *Session) restore(ctx context.Context, f *statefile.Reader) (note string
 // header describes what a cache of the session is computed with.
 func (s *Session) header() (statefile.Header, error) {
 	m := s.model
+	_, end, err := m.life.begin(context.Background()) // while the checkpoint is read it must stay mapped
+	if err != nil {
+		return statefile.Header{}, err
+	}
+	defer end()
 	m.identityOnce.Do(func() { m.identity, m.identityErr = m.checkpoint.Digest() })
 	if m.identityErr != nil {
 		return statefile.Header{}, m.identityErr
@@ -100,10 +117,7 @@ func (s *Session) header() (statefile.Header, error) {
 		KV: string(shape.Kind), Layers: shape.Layers, PageBytes: shape.PageBytes, PageTokens: shape.PageTokens,
 	}
 	for _, u := range s.adapters {
-		if u.Adapter.file == nil {
-			return h, errors.New("an adapter of the session was closed")
-		}
-		digest, err := u.Adapter.file.Digest()
+		digest, err := u.Adapter.digest()
 		if err != nil {
 			return h, err
 		}
@@ -154,11 +168,13 @@ type conversation struct {
 
 // Save writes the conversation with its cache, see [Session.Save].
 func (c *Chat) Save(ctx context.Context, w io.Writer) error {
+	c.mu.Lock()
 	text, err := json.Marshal(conversation{System: c.options.System, Messages: c.messages, Shifted: c.shifted})
+	c.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	return c.session.save(ctx, w, c.session.s.Cached(), text)
+	return c.session.save(ctx, w, allTokens, text)
 }
 
 // Load goes on with a conversation that Save wrote, in place of this one; its system message replaces that of the options.
@@ -180,7 +196,10 @@ func (c *Chat) Load(ctx context.Context, r io.Reader) (note string, err error) {
 	if note, err = c.session.restore(ctx, f); err != nil {
 		return "", err
 	}
-	c.messages, c.options.System, c.shifted, c.total = saved.Messages, saved.System, max(0, saved.Shifted), nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.replace(saved.Messages)
+	c.options.System, c.shifted, c.total = saved.System, max(0, saved.Shifted), nil
 	return note, nil
 }
 

@@ -1,6 +1,7 @@
 package qwenvk
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/qwenvk/qwenvk/chat"
@@ -50,4 +51,37 @@ func readTokenizer(c *loader.Checkpoint) (*tokenizer.Tokenizer, error) {
 	return tokenizer.FromGGUF(tokenizer.GGUFVocab{Model: g.Model, Pre: g.Pre, Tokens: g.Tokens, Merges: g.Merges, Types: g.Types, AddEOS: g.AddEOS, SpecialIDs: map[string]int32{
 		"bos": int32(g.BOS), "eos": int32(g.EOS), "padding": int32(g.PAD),
 	}})
+}
+
+// errNoTokenizer is why a model that was loaded with WeightsOnly works on ids alone.
+var errNoTokenizer = errors.New("the model was loaded for its weights only, without a tokenizer: it takes and gives ids alone")
+
+// Tokenize turns text into the model's ids. Control tokens that the text spells out, such as <|im_start|>, become what they
+// spell; a program that passes on strangers' text uses Tokenizer().Encode with Plain. Errors: [ErrClosed], and text that is
+// not UTF-8.
+func (m *Model) Tokenize(text string) ([]int32, error) {
+	if err := m.words(); err != nil {
+		return nil, err
+	}
+	return m.tok.Encode(text, tokenizer.EncodeOptions{})
+}
+
+// Detokenize turns ids into text, control tokens included. Bytes that make no character become U+FFFD. Errors: [ErrClosed],
+// and ids that the model does not have.
+func (m *Model) Detokenize(ids []int32) (string, error) {
+	if err := m.words(); err != nil {
+		return "", err
+	}
+	return m.tok.Decode(ids, tokenizer.DecodeOptions{})
+}
+
+// words refuses a model that is closed or has no tokenizer.
+func (m *Model) words() error {
+	if err := m.life.err(); err != nil {
+		return err
+	}
+	if m.tok == nil {
+		return errNoTokenizer
+	}
+	return nil
 }

@@ -44,13 +44,13 @@ func (e *Engine) RemoveAdapter(a *graph.Adapter) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, set := range e.sets {
-		if set.users > 0 && slices.Contains(set.list, a) {
+		if !e.closed && set.users > 0 && slices.Contains(set.list, a) {
 			return fmt.Errorf("the adapter is %w by %d sessions: choose others for them first", ErrBusy, set.users)
 		}
 	}
 	e.sets = slices.DeleteFunc(e.sets, func(set *adapterSet) bool {
 		gone := slices.Contains(set.list, a)
-		if gone {
+		if gone && !e.closed {
 			e.exec.ReleaseAdapters(set.device)
 		}
 		return gone
@@ -68,8 +68,8 @@ func (e *Engine) RemoveAdapter(a *graph.Adapter) error {
 func (s *Session) SetAdapters(ctx context.Context, uses []AdapterUse) error {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
-	if s.closed || s.running {
-		return fmt.Errorf("adapters cannot be chosen in a session that is closed or whose answer is not at its end: %w", ErrBusy)
+	if err := s.ready(); err != nil {
+		return fmt.Errorf("adapters cannot be chosen: %w", err)
 	}
 	list, scales, err := ordered(uses)
 	if err != nil {

@@ -88,12 +88,14 @@ func (s *Session) Beam(ctx context.Context, ids []int32, o BeamOptions) ([]Hypot
 	if o.MaxTokens > 0 {
 		b.limit = min(b.limit, o.MaxTokens)
 	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
 	if err := b.claim(); err != nil {
 		return nil, err
 	}
 	defer b.close()
-	s.running = true
-	defer func() { s.running = false }()
 	s.result = Result{PromptTokens: len(ids)}
 	if err := b.run(ctx, ids); err != nil {
 		return nil, err
@@ -137,9 +139,12 @@ func (b *beamSearch) claim() error {
 	if rows := e.exec.MaxRows(vkexec.TailTopK); b.o.Beams > rows {
 		return fmt.Errorf("%d beams are too many: the model was loaded to compute %d tokens at a time", b.o.Beams, rows)
 	}
-	if more > len(e.slots) {
-		return fmt.Errorf("%w: a search with %d beams takes as many, the model was loaded for %d at the same time, and %d are in use",
-			ErrNoSlot, b.o.Beams, max(e.options.Slots, 1), max(e.options.Slots, 1)-len(e.slots))
+	if err := b.s.open(); err != nil {
+		return err
+	}
+	if !e.freeSlots(more, b.s) {
+		return fmt.Errorf("%w: a search with %d beams takes as many; the model was loaded for %d at the same time, some of which are computing or too few",
+			ErrNoSlot, b.o.Beams, max(e.options.Slots, 1))
 	}
 	b.slots = append([]int{b.s.slot}, e.slots[len(e.slots)-more:]...)
 	e.slots = e.slots[:len(e.slots)-more]
@@ -262,7 +267,7 @@ func (b *beamSearch) step(ctx context.Context, chosen []continuation, length int
 	e := s.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), s.open()); err != nil {
 		return nil, err
 	}
 	e.lastStep = nil

@@ -6,6 +6,7 @@
 //   - The Engine owns one executor and the pool of KV pages.
 //   - A Session is one sequence: the ids whose keys and values its pages hold. A new prompt that begins like the
 //     old one reuses them; only what follows is computed.
+//     There may be more sessions than slots: slots.go says who gets one.
 //   - A Token is one step's result: an id and the text that it completes.
 //
 // A session may have adapters of its own. Every step computes one session's tokens, with its adapters; sessions with the

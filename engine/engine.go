@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -14,8 +13,11 @@ import (
 // ErrContextFull reports a prompt that does not fit the context.
 var ErrContextFull = errors.New("context full")
 
-// ErrNoSlot reports that all sequences the engine was made for are in use.
+// ErrNoSlot reports that all sequences the engine was made for are being computed.
 var ErrNoSlot = errors.New("no free session")
+
+// ErrClosed reports that the session or the engine is closed.
+var ErrClosed = errors.New("closed")
 
 // Options describe the model behind the executor.
 type Options struct {
@@ -37,6 +39,10 @@ type Engine struct {
 	pages   pagePool
 	slots   []int // free slots
 	chunk   int   // rows of a prompt chunk
+	closed  bool
+
+	sessions map[*Session]struct{} // open
+	turns    uint64                // of sessions' computations, so that the idlest is known
 
 	// lastStep is the session of the last step if that was a decode step, whose next id is on the device.
 	lastStep *Session
@@ -46,38 +52,29 @@ type Engine struct {
 	clock   uint64        // of choices of sets
 }
 
-// New makes an engine over an executor, which stays the caller's to close. tok may be nil: tokens then have no text.
+// New makes an engine over an executor, which Close closes. tok may be nil: tokens then have no text.
 func New(exec *vkexec.Executor, tok *tokenizer.Tokenizer, o Options) *Engine {
-	e := &Engine{exec: exec, tok: tok, options: o, chunk: exec.MaxRows(vkexec.TailNone), sources: map[*graph.Adapter]vkexec.Source{}, pages: newPagePool(exec.Pages())}
+	e := &Engine{exec: exec, tok: tok, options: o, chunk: exec.MaxRows(vkexec.TailNone), sources: map[*graph.Adapter]vkexec.Source{}, pages: newPagePool(exec.Pages()), sessions: map[*Session]struct{}{}}
 	for s := max(o.Slots, 1) - 1; s >= 0; s-- {
 		e.slots = append(e.slots, s)
 	}
 	return e
 }
 
-// NewSession claims a slot; Close gives it back.
-func (e *Engine) NewSession() (*Session, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if len(e.slots) == 0 {
-		return nil, fmt.Errorf("%w: the model was loaded for %d at the same time", ErrNoSlot, max(e.options.Slots, 1))
-	}
-	slot := e.slots[len(e.slots)-1]
-	e.slots = e.slots[:len(e.slots)-1]
-	return &Session{e: e, slot: slot}, nil
-}
-
 // Stats returns the executor's counts.
 func (e *Engine) Stats() vkexec.Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.exec.Stats()
+	return e.exec.Stats() // counts, which outlive the executor
 }
 
 // Profile returns the executor's times by operation since the last call.
 func (e *Engine) Profile() []vkexec.OpTime {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.closed {
+		return nil
+	}
 	return e.exec.Profile()
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -73,10 +74,13 @@ func (s *Session) Result() Result { return s.result }
 // The end token is part of Result.IDs but is not yielded.
 func (s *Session) Generate(ctx context.Context, ids []int32, o GenerateOptions) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
+		if err := s.enter(); err != nil {
+			yield(Token{}, err)
+			return
+		}
+		defer s.leave()
 		g := &generation{s: s, o: o, ids: ids, begin: time.Now(), block: newBlock(o.Reasoning)}
 		s.result = Result{PromptTokens: len(ids)}
-		s.running = true
-		defer func() { s.running = false }()
 		err := g.run(ctx, yield)
 		s.result.ReasoningTokens = g.block.reasoning()
 		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -254,7 +258,7 @@ func (g *generation) step(ctx context.Context, id int32, fresh bool) (int32, err
 	s := g.s
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), s.open()); err != nil {
 		return 0, err
 	}
 	var r *vkexec.Result
@@ -279,6 +283,9 @@ func (g *generation) setHistory(ctx context.Context) error {
 	p := g.o.Sampling
 	g.s.e.mu.Lock()
 	defer g.s.e.mu.Unlock()
+	if err := g.s.open(); err != nil {
+		return err
+	}
 	repetition := p.RepetitionPenalty
 	if repetition == 0 {
 		repetition = 1

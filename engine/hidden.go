@@ -17,10 +17,14 @@ func (s *Session) Hidden(ctx context.Context, ids []int32, o HiddenOptions, emit
 	if err := s.fits(ids); err != nil {
 		return err
 	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	if err := s.reserve(len(ids)); err != nil {
 		return err
 	}
-	s.Reset()
+	s.forget()
 	row := make([]float32, s.e.exec.Hidden())
 	if !o.All {
 		r, err := s.prefill(ctx, ids, vkexec.TailHidden, vkexec.NoHistory)

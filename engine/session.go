@@ -12,7 +12,8 @@ import (
 // Session is one sequence. It is not safe for concurrent use; several sessions are.
 type Session struct {
 	e      *Engine
-	slot   int
+	slot   int // noSlot: none
+	turn   uint64
 	pages  []uint32
 	cached []int32 // ids whose keys and values the pages hold
 	rope   int     // choice of rotary frequencies that the cache was computed with
@@ -22,10 +23,11 @@ type Session struct {
 
 	adapters *adapterSet // nil: none
 	scales   []float64   // of its adapters
-	running  bool        // an answer is under way
+	running  bool        // a computation is under way, between enter and leave
 }
 
-// Close gives the session's slot and pages back. It may be called twice.
+// Close gives the session's slot and pages back: at once, or where an answer is running at its next step, which then ends
+// with ErrClosed. It may be called twice, and from any goroutine.
 func (s *Session) Close() {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
@@ -33,17 +35,30 @@ func (s *Session) Close() {
 		return
 	}
 	s.closed = true
-	s.e.pages.release(s.pages)
-	s.e.slots = append(s.e.slots, s.slot)
-	s.pages, s.cached = nil, nil
-	s.dropAdapters()
+	if !s.running {
+		s.release()
+	}
 }
 
-// Reset forgets the cached tokens, so that the next prompt is computed from its first token.
-func (s *Session) Reset() { s.cached = s.cached[:0] }
+// Reset forgets the cached tokens, so that the next prompt is computed from its first token. While an answer is running it
+// does nothing.
+func (s *Session) Reset() {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	if !s.running {
+		s.forget()
+	}
+}
+
+// forget is Reset within a computation.
+func (s *Session) forget() { s.cached = s.cached[:0] }
 
 // Cached is the number of tokens that the session's cache holds.
-func (s *Session) Cached() int { return len(s.cached) }
+func (s *Session) Cached() int {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	return len(s.cached)
+}
 
 // Context is the number of tokens that the session can hold.
 func (s *Session) Context() int { return s.e.options.Context }
@@ -55,6 +70,9 @@ func (s *Session) SetChunk(n int) { s.chunk = n }
 func (s *Session) reserve(tokens int) error {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
+	if err := s.open(); err != nil {
+		return err
+	}
 	need := pagesFor(tokens) - len(s.pages)
 	if need > len(s.e.pages.free) {
 		return fmt.Errorf("BUG: engine: %d pages wanted, %d left", need, len(s.e.pages.free))
@@ -91,14 +109,14 @@ func (s *Session) common(ids []int32) int {
 // cache holds with others is dropped.
 func (s *Session) begin(n int) {
 	if rope := s.e.exec.ChooseRoPE(n); rope != s.rope {
-		s.Reset()
+		s.forget()
 		s.rope = rope
 	}
 }
 
 // feed runs ids behind the cached tokens as one step and adds them to the cache.
 func (s *Session) feed(ctx context.Context, ids []int32, tail vkexec.Tail, h vkexec.History) (*vkexec.Result, error) {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), s.open()); err != nil {
 		return nil, err
 	}
 	e := s.e
@@ -167,12 +185,16 @@ func (s *Session) Logits(ctx context.Context, ids []int32, o LogitsOptions, emit
 	if err := s.fits(ids); err != nil {
 		return err
 	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	if err := s.reserve(len(ids)); err != nil {
 		return err
 	}
 	row := make([]float32, s.e.exec.Vocab())
 	if !o.Reuse {
-		s.Reset()
+		s.forget()
 	}
 	if !o.All {
 		if o.From > 0 {

@@ -16,7 +16,11 @@ type State struct {
 }
 
 // State describes the session's cache.
-func (s *Session) State() State { return State{IDs: slices.Clone(s.cached), RoPE: s.rope} }
+func (s *Session) State() State {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	return State{IDs: slices.Clone(s.cached), RoPE: s.rope}
+}
 
 // CacheShape says how caches are stored: layers, and bytes of a page of keys (or values) of one of them.
 type CacheShape struct {
@@ -35,11 +39,11 @@ func (c CacheShape) Bytes(tokens int) int64 {
 }
 
 // WriteCache writes the keys and values of the first n cached tokens, whole pages, in the order of vkexec's ReadPages.
-// Other sessions wait while it reads the device.
+// The session is held (Hold) from when n was asked for. Other sessions wait while it reads the device.
 func (s *Session) WriteCache(ctx context.Context, n int, w io.Writer) error {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
-	if err := s.idle(); err != nil {
+	if err := s.open(); err != nil {
 		return err
 	}
 	if n < 0 || n > len(s.cached) {
@@ -61,12 +65,16 @@ func (s *Session) ReadCache(ctx context.Context, st State, r io.Reader, check fu
 	if len(st.IDs) > s.e.options.Context {
 		return fmt.Errorf("BUG: engine: %d tokens in a context of %d", len(st.IDs), s.e.options.Context)
 	}
+	if err := s.enter(); err != nil {
+		return fmt.Errorf("its cache cannot be restored: %w", err)
+	}
+	defer s.leave()
 	if err := s.reserve(len(st.IDs)); err != nil {
 		return err
 	}
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
-	if err := s.idle(); err != nil {
+	if err := s.open(); err != nil {
 		return err
 	}
 	s.cached, s.e.lastStep = s.cached[:0], nil
@@ -85,13 +93,5 @@ func (s *Session) ReadCache(ctx context.Context, st State, r io.Reader, check fu
 		return err
 	}
 	s.cached, s.rope = append(s.cached, st.IDs...), st.RoPE
-	return nil
-}
-
-// idle refuses what must not be done to a session that is closed or answering.
-func (s *Session) idle() error {
-	if s.closed || s.running {
-		return fmt.Errorf("a session's cache cannot be saved or restored when it is closed or its answer is not at its end: %w", ErrBusy)
-	}
 	return nil
 }
