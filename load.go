@@ -214,6 +214,7 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 		Context: size.context, Slots: o.Sessions, MaxRows: o.Chunk, KV: kv, Threads: threads,
 		FuseNorm: m.runtime.device.Caps().Type != vk.Software,
 		Profile:  m.runtime.options.Profile, Disable: m.runtime.disabled, CheckFinite: m.runtime.options.FindNaN,
+		Tuning: m.runtime.options.Tuning, Log: func(format string, args ...any) { m.runtime.log.Warn(fmt.Sprintf(format, args...)) },
 		Progress: func(done, total uint64) {
 			if o.Progress != nil {
 				o.Progress(Progress{Done: int64(done), Total: int64(total), What: m.checkpoint.Name()})
@@ -223,6 +224,7 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.checkpoint.Name(), err)
 	}
+	m.noteTuning()
 	m.engine = engine.New(m.exec, m.tok, engine.Options{
 		Context: size.context, Slots: o.Sessions, EOS: m.EOS(), MaxStep: m.runtime.maxStep(),
 	})

@@ -24,6 +24,7 @@ type Options struct {
 	CacheDir string       // of compiled pipelines; "": the user's cache folder, "none": no cache
 	Profile  bool         // time every dispatch; see Session.Profile
 	FindNaN  bool         // look at every operation's result and name the first that is no number; much slower
+	Tuning   Tuning       // whether loads measure what is the fastest; "": TuningAuto
 	Log      *slog.Logger // of what is worth a line; nil: nothing is logged
 
 	// MemoryLimit bounds the bytes of device memory that the runtime's models take together; 0: what the device has free. A
@@ -98,6 +99,9 @@ func (r *Runtime) opened(p *vk.PhysicalDevice) (*Runtime, error) {
 }
 
 func (r *Runtime) openDevice(p *vk.PhysicalDevice) error {
+	if err := checkTuning(r.options.Tuning); err != nil {
+		return err
+	}
 	mask, err := r.capsMask()
 	if err != nil {
 		return err

@@ -54,7 +54,7 @@ type Engine struct {
 
 // New makes an engine over an executor, which Close closes. tok may be nil: tokens then have no text.
 func New(exec *vkexec.Executor, tok *tokenizer.Tokenizer, o Options) *Engine {
-	e := &Engine{exec: exec, tok: tok, options: o, chunk: exec.MaxRows(vkexec.TailNone), sources: map[*graph.Adapter]vkexec.Source{}, pages: newPagePool(exec.Pages()), sessions: map[*Session]struct{}{}}
+	e := &Engine{exec: exec, tok: tok, options: o, chunk: exec.Chunk(), sources: map[*graph.Adapter]vkexec.Source{}, pages: newPagePool(exec.Pages()), sessions: map[*Session]struct{}{}}
 	for s := max(o.Slots, 1) - 1; s >= 0; s-- {
 		e.slots = append(e.slots, s)
 	}

@@ -150,8 +150,42 @@ func TestTuningKeepsLimits(t *testing.T) {
 						if m.Kernel == "mul_mat_vec" && n > MaxColumns {
 							continue
 						}
-						tuning := Tuning(m.Kernel, m.Variant, software, rows, k, n)
-						checkTuning(t, m, s, tuning, map[string]uint32{"HEAD_DIM": uint32(k), "NORM": 1, "PARTIAL": 1}, limit)
+						for _, tuning := range Tunings(m.Kernel, m.Variant, software, rows, k, n) {
+							checkTuning(t, m, s, tuning, map[string]uint32{"HEAD_DIM": uint32(k), "NORM": 1, "PARTIAL": 1}, limit)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// Columns that agree to the bit have the same choices: all but the number of columns is equal.
+func TestTuningsOfColumns(t *testing.T) {
+	same := func(a, b map[string]uint32) bool {
+		for name := range a {
+			if name != "COLS" && name != "BR" && a[name] != b[name] {
+				return false
+			}
+		}
+		return len(a) == len(b)
+	}
+	for _, m := range modules() {
+		if m.Kernel != "mul_mat_vec" && m.Kernel != "attention" {
+			continue
+		}
+		for _, software := range []bool{false, true} {
+			for _, k := range []int{64, 128, 256} {
+				of := func(n int) []map[string]uint32 {
+					if m.Kernel == "attention" {
+						return Tunings(m.Kernel, m.Variant, software, 2*n, k, n)
+					}
+					return Tunings(m.Kernel, m.Variant, software, 1000, 16*k, n)
+				}
+				one := of(1)
+				for n := 2; n <= MaxColumns; n++ {
+					if many := of(n); !slices.EqualFunc(one, many, same) {
+						t.Fatalf("%s: one column may be tuned as %v, %d as %v", m.File, one, n, many)
 					}
 				}
 			}

@@ -1,5 +1,10 @@
 package shaders
 
+import (
+	"maps"
+	"slices"
+)
+
 // Tuning returns the specialization constants of a kernel that change its speed and not its result, by name; the caller
 // adds those that change what is computed (GROUP, ZERO, EPILOGUE, HEAD_DIM, …) and passes all to [Module.Specialize].
 //
@@ -30,6 +35,60 @@ func Tuning(kernel string, v Variant, software bool, rows, k, n int) map[string]
 	default:
 		return map[string]uint32{"LOCAL_SIZE": 64}
 	}
+}
+
+// Tunings are the choices of constants that are worth measuring for a kernel, [Tuning]'s first; that alone for kernels whose
+// constants are not worth it. Any of them computes the same result up to the order of sums; products and attention that must
+// agree to the bit for different n up to [MaxColumns] take the same number of the list for each n.
+func Tunings(kernel string, v Variant, software bool, rows, k, n int) []map[string]uint32 {
+	first := Tuning(kernel, v, software, rows, k, n)
+	all := []map[string]uint32{first}
+	add := func(changes map[string]uint32) {
+		next := maps.Clone(first)
+		maps.Copy(next, changes)
+		if !slices.ContainsFunc(all, func(m map[string]uint32) bool { return maps.Equal(m, next) }) {
+			all = append(all, next)
+		}
+	}
+	switch {
+	case kernel == "mul_mat_vec" && software:
+		for _, rows := range []uint32{16, 32, 64} {
+			add(map[string]uint32{"ROWS": rows})
+		}
+	case kernel == "mul_mat_vec":
+		// A team of one subgroup needs no barrier in its sums, one of several hides more of a load's latency; four rows
+		// to a team load x half as often as two.
+		for _, lanes := range []uint32{16, 32, 64, 128} {
+			if int(lanes)*unit[v.Weights] > 2*k && lanes > first["LANES"] {
+				continue // half of the lanes would idle
+			}
+			local := max(lanes, 32)
+			for _, own := range []uint32{2, 4} {
+				add(map[string]uint32{"LOCAL_SIZE": local, "LANES": lanes, "ROWS": own * local / lanes})
+			}
+		}
+	case kernel == "mul_mat" && software:
+		for _, columns := range []uint32{16, 32, 64} {
+			add(map[string]uint32{"LOCAL_SIZE": columns, "BN": columns})
+		}
+	case kernel == "mul_mat" && n <= 16:
+		add(map[string]uint32{"LOCAL_SIZE": 32, "BM": 64, "BN": 16, "TM": 8, "TN": 4})
+		add(map[string]uint32{"LOCAL_SIZE": 32, "BM": 32, "BN": 16, "TM": 4, "TN": 4})
+	case kernel == "mul_mat" && n <= 32:
+		add(map[string]uint32{"LOCAL_SIZE": 64, "BM": 32, "BN": 32, "TM": 4, "TN": 4})
+		add(map[string]uint32{"LOCAL_SIZE": 128, "BM": 64, "BN": 32, "TM": 4, "TN": 4})
+	case kernel == "mul_mat":
+		add(map[string]uint32{"LOCAL_SIZE": 256, "BM": 64, "BN": 64, "TM": 4, "TN": 4})
+		add(map[string]uint32{"LOCAL_SIZE": 64, "BM": 64, "BN": 64, "TM": 8, "TN": 8})
+		add(map[string]uint32{"LOCAL_SIZE": 128, "BM": 32, "BN": 64, "TM": 4, "TN": 4})
+	case kernel == "attention" && !software:
+		for _, local := range []uint32{64, 128, 256} {
+			if 4*8*(uint32(k)+local+45) <= 16<<10 { // whatever BR is
+				add(map[string]uint32{"LOCAL_SIZE": local})
+			}
+		}
+	}
+	return all
 }
 
 // tuneMulMatVec: on a card as many lanes share a row as it has units, so that neighbours load neighbours and none idles,

@@ -22,7 +22,6 @@ func absentFlags(command string) []cliargs.Flag {
 	for _, a := range []absent{
 		{[]string{"kernels"}, true, "measuring of single kernels", []string{"bench"}},
 		{[]string{"profile"}, true, "profiles in a bench", []string{"bench"}},
-		{[]string{"retune"}, true, "tuning", []string{"bench"}},
 	} {
 		if slices.Contains(a.commands, command) {
 			flags = append(flags, cliargs.Flag{Names: a.names, Switch: a.onOff, Absent: a.needs})

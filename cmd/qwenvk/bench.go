@@ -29,6 +29,7 @@ func (p *program) benchCommand() *cli.Command {
 			text(promptFlags, "n-depth,d", "`tokens` in the cache beforehand (default 0)"),
 			text(promptFlags, "batch,b", "`sequences` at a time; this version has 1"),
 			number(promptFlags, "reps,r", "timed `runs` of each test (default 5)"),
+			onOff(deviceFlags, "retune", "measure again which kernels are the fastest on the device, and keep it for all commands"),
 			text(deviceFlags, "random", "instead of a MODEL: random weights in the `shape` of a published one, made on the device: 0.6b, 1.7b, 4b, 8b, 14b, 32b, 30b-a3b, 235b-a22b, bench-s, bench-moe"),
 			text(deviceFlags, "type", "with --random: `TYPE` of the weights, as in qwenvk quantize, or any other type of GGUF files (default Q4_0)"),
 			text(outputFlags, "output-format,o", "`md/json`: a table, or a document for programs (default md)"),

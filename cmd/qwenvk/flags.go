@@ -171,9 +171,13 @@ func (p *program) runtimeOptions(c *cli.Context) (qwenvk.Options, error) {
 		Device: c.String("device"), Validate: c.Bool("validate"), Log: p.logger(),
 		Profile: isYes(os.Getenv("QWENVK_PROFILE")),
 		FindNaN: isYes(os.Getenv("QWENVK_NAN")),
+		Tuning:  qwenvk.Tuning(os.Getenv("QWENVK_TUNING")),
 	}
 	if names := os.Getenv("QWENVK_DISABLE"); names != "" {
 		o.Disable = strings.Split(names, ",")
+	}
+	if c.Bool("retune") {
+		o.Tuning = qwenvk.TuningForce
 	}
 	if c.IsSet("tier") {
 		tier := c.Int("tier")

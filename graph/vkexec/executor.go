@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/qwenvk/qwenvk/graph"
+	"github.com/qwenvk/qwenvk/internal/tuner"
 	"github.com/qwenvk/qwenvk/shaders"
 	"github.com/qwenvk/qwenvk/vk"
 )
@@ -29,8 +31,11 @@ type Options struct {
 	// CheckFinite computes each step twice: first operation by operation, looking at every result, so that the first
 	// NaN or infinity is reported by operation and layer. Much slower.
 	CheckFinite bool
-	Disable     func(kernel string) bool     // kernels whose variants above tier 0 must not be used; nil: none
-	Tune        map[string]map[string]uint32 // specialization constants by kernel and name, over the table's
+	Tuning      Tuning                           // "": TuningAuto
+	TuneBudget  time.Duration                    // that measuring may take; 0: chosen for a start that nobody waits long for
+	Log         func(format string, args ...any) // takes what is worth a line; nil: nobody
+	Disable     func(kernel string) bool         // kernels whose variants above tier 0 must not be used; nil: none
+	Tune        map[string]map[string]uint32     // specialization constants by kernel and name, over the table's
 }
 
 // Executor runs the steps of one model on one device. It is not safe for concurrent use.
@@ -61,6 +66,10 @@ type Executor struct {
 	clock     uint64
 	stats     Stats
 	times     profile
+
+	measured *tuner.Table // nil: the constants are those of the table of kernels
+	tuned    Tuned
+	chunk    int // tokens of a prompt that are computed at a time; 0: MaxRows
 }
 
 // Stats counts what an executor did since it was made.
@@ -90,6 +99,11 @@ func New(ctx context.Context, dev *vk.Device, g *graph.Graph, source Source, o O
 		graphs: map[graph.Options]*graph.Graph{}, adapters: map[*Adapters]bool{}, pipelines: map[string]*vk.Pipeline{}, plans: map[planKey]*Plan{}, times: profile{},
 	}
 	if err := e.place(ctx, source); err != nil {
+		e.Close()
+		return nil, err
+	}
+	e.readTuning()
+	if err := e.tune(ctx); err != nil {
 		e.Close()
 		return nil, err
 	}
@@ -250,6 +264,17 @@ func (e *Executor) MaxRows(t Tail) int {
 	}
 	return e.options.MaxRows
 }
+
+// Chunk is the number of tokens of a prompt that are computed the fastest at a time.
+func (e *Executor) Chunk() int {
+	if e.chunk > 0 {
+		return e.chunk
+	}
+	return e.MaxRows(TailNone)
+}
+
+// Tuned tells what measuring found when the executor was made.
+func (e *Executor) Tuned() Tuned { return e.tuned }
 
 // Hidden is the length of a row of hidden states.
 func (e *Executor) Hidden() int {

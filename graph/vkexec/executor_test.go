@@ -25,6 +25,21 @@ var unmasked = vk.Mask{MaxTier: vk.AllTiers}
 // tiny opens a golden model and makes an executor for it.
 func tiny(t *testing.T, name string, mask vk.Mask, o Options) *Executor {
 	t.Helper()
+	return tinyOn(t, vktest.Open(t, mask), name, o)
+}
+
+func tinyOn(t *testing.T, dev *vk.Device, name string, o Options) *Executor {
+	t.Helper()
+	e, err := tryTiny(t, dev, name, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+func tryTiny(t *testing.T, dev *vk.Device, name string, o Options) (*Executor, error) {
+	t.Helper()
 	c, err := loader.Open(testkit.Path(t, filepath.Join("golden", name)))
 	if err != nil {
 		t.Fatal(err)
@@ -34,19 +49,13 @@ func tiny(t *testing.T, name string, mask vk.Mask, o Options) *Executor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev := vktest.Open(t, mask)
-	e, err := New(context.Background(), dev, m.Graph, func(name string) (quant.Source, error) {
+	return New(context.Background(), dev, m.Graph, func(name string) (quant.Source, error) {
 		w, ok := c.Tensor(name)
 		if !ok {
 			return nil, fmt.Errorf("no tensor %s", name)
 		}
 		return w.Source(), nil
 	}, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	return e
 }
 
 // poison fills everything that a step must not read before writing it with NaN.

@@ -49,6 +49,11 @@ func KernelDigest() string {
 
 // kernel picks the module of the highest tier that the device allows and its specialization constants.
 func (e *Executor) kernel(k kernel) (*shaders.Module, constants, error) {
+	return e.kernelWith(k, e.tuning(k))
+}
+
+// kernelWith is kernel with given constants for its speed.
+func (e *Executor) kernelWith(k kernel, tuning map[string]uint32) (*shaders.Module, constants, error) {
 	m, err := e.chooser.module(k)
 	if err != nil {
 		return nil, constants{}, err
@@ -60,7 +65,6 @@ func (e *Executor) kernel(k kernel) (*shaders.Module, constants, error) {
 	if _, ok := values["GROUP"]; ok {
 		values["GROUP"] = 32 // read by no type without scales, but a divisor all the same
 	}
-	tuning := shaders.Tuning(k.name, k.variant, e.dev.Caps().Type == vk.Software, k.rows, k.k, k.n)
 	for _, set := range []map[string]uint32{tuning, k.set, e.options.Tune[k.name]} {
 		merge(values, set)
 	}

@@ -78,6 +78,7 @@ func (l *lowering) add(n *graph.Node, k kernel, push any, groups func(c constant
 	d := dispatch{
 		stage:  stage{node: l.node, op: k.name, label: k.name},
 		module: m, constants: c.values, bindings: bindings[:m.Buffers], push: push, groups: groups(c),
+		kernel: k, grid: groups,
 	}
 	if n != nil {
 		d.label = n.Label
@@ -181,12 +182,15 @@ func (l *lowering) matMul(n *graph.Node) {
 			y.Offset, y.Size, push.YOffset = y.Offset+at, width, 0
 		}
 		bindings := append(planes(s), reads(x), writes(y), reads(addend), reads(norm))
-		k := l.choose(products(m, s.rows, cols, set)...)
+		candidates := products(m, s.rows, cols, set)
+		k := l.choose(candidates...)
 		l.add(n, k, push, productGroups(k.name, push), bindings...)
 		if l.err != nil {
 			return
 		}
-		l.dispatches[len(l.dispatches)-1].bytes = uint64(s.rows) * uint64(m.layout.RowBytes(m.cols))
+		d := &l.dispatches[len(l.dispatches)-1]
+		d.others, d.gridOf = candidates, func(name string) func(constants) [3]uint32 { return productGroups(name, push) }
+		d.bytes = uint64(s.rows) * uint64(m.layout.RowBytes(m.cols))
 	}
 }
 

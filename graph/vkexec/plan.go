@@ -98,6 +98,12 @@ type dispatch struct {
 	push      any
 	groups    [3]uint32
 	indirect  *vk.Range // where the groups stand instead, when the dispatch runs
+
+	// What the tuner needs to try other constants and kernels.
+	kernel kernel
+	grid   func(constants) [3]uint32
+	others []kernel // that it was chosen among
+	gridOf func(kernel string) func(constants) [3]uint32
 }
 
 // binding is a buffer range and what the kernel does with it. A binding that the kernel's specialisation leaves
@@ -148,12 +154,22 @@ func (e *Executor) evict() error {
 	return nil
 }
 
-// lowered lowers the graph for one key.
+// lowered lowers the graph for one key and brings the pipelines.
 func (e *Executor) lowered(ctx context.Context, key planKey) (*lowering, []*vk.Pipeline, error) {
+	l, err := e.lowerPlan(key)
+	if err != nil {
+		return nil, nil, err
+	}
+	pipelines, err := e.pipelinesFor(ctx, l.dispatches)
+	return l, pipelines, err
+}
+
+// lowerPlan lowers the graph for one key.
+func (e *Executor) lowerPlan(key planKey) (*lowering, error) {
 	g := e.compiled(key)
 	arena := graph.PlanArena(g, key.rows, key.seqs)
 	if uint64(arena.Bytes) > e.arena.Size() {
-		return nil, nil, fmt.Errorf("BUG: vkexec: plan of %d rows needs an arena of %d bytes, there are %d", key.rows, arena.Bytes, e.arena.Size())
+		return nil, fmt.Errorf("BUG: vkexec: plan of %d rows needs an arena of %d bytes, there are %d", key.rows, arena.Bytes, e.arena.Size())
 	}
 	l := &lowering{e: e, key: key, g: g, arena: arena}
 	if key.history == CountAndPenalise {
@@ -165,11 +181,7 @@ func (e *Executor) lowered(ctx context.Context, key planKey) (*lowering, []*vk.P
 	}
 	l.node = -1
 	l.tail()
-	if l.err != nil {
-		return nil, nil, l.err
-	}
-	pipelines, err := e.pipelinesFor(ctx, l.dispatches)
-	return l, pipelines, err
+	return l, l.err
 }
 
 // record lowers the graph for one key and records the commands.

@@ -37,7 +37,7 @@ var arrows = map[string][]string{
 	"loader/...":    {"quant"},
 	"graph":         {"quant"},
 	"graph/cpuexec": {"graph", "quant"},
-	"graph/vkexec":  {"graph", "quant", "shaders", "vk"},
+	"graph/vkexec":  {"graph", "quant", "shaders", "vk", "internal/tuner"},
 	"quant":         {"internal/half"},
 	"quant/...":     {},
 
@@ -57,6 +57,7 @@ var arrows = map[string][]string{
 	"internal/hub":       {},
 	"internal/mcptest":   {},
 	"internal/statefile": {},
+	"internal/tuner":     {},
 	"internal/cmd/...":   {},
 }
 
