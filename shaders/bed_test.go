@@ -118,8 +118,9 @@ func (b *bed) pipeline(m shaders.Module, constants map[string]uint32) *vk.Pipeli
 	if p, ok := b.pipelines[name]; ok {
 		return p
 	}
+	size := constants["SUBGROUP"] // 0: any
 	p, err := b.device.NewPipeline(vk.PipelineDesc{
-		Name: name, Code: m.Code, Buffers: m.Buffers, PushBytes: m.PushBytes, Constants: spec,
+		Name: name, Code: m.Code, Buffers: m.Buffers, PushBytes: m.PushBytes, Constants: spec, SubgroupSize: size, FullSubgroups: size != 0,
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -14,6 +14,9 @@ layout(push_constant) uniform Push {
     uint FirstExpert, Experts; // held by the bound planes, Rows rows each
     uint Used, Sharing;        // experts per token; ranks that share a row of x: Used, or 1
     uint PairsAt;
+#ifdef MATRIX_UNITS
+    float WScale, XScale; // powers of two
+#endif
 } push;
 
 // What EXPERTS may be: a matrix of its own for each (token, rank) pair, whose experts are chosen on the device; the

@@ -49,7 +49,7 @@ func (p product) run(b *bed, m shaders.Module, tuning map[string]uint32, rng *ra
 	}
 	w := newMatrix(rng, m.Variant.Weights, p.rows, p.k, group, p.zero)
 	constants := with(with(tuning, w.constants()), map[string]uint32{"EPILOGUE": uint32(p.epilogue), "EXPERTS": 0})
-	vec := m.Kernel == "mul_mat_vec"
+	vec, units := m.Kernel == "mul_mat_vec", m.Kernel == "mul_mat_cm"
 	if vec {
 		constants["NORM"] = 0
 		if p.norm {
@@ -125,7 +125,13 @@ func (p product) run(b *bed, m shaders.Module, tuning map[string]uint32, rng *ra
 	if vec {
 		bindings = append(bindings, floats(normWeight))
 	}
-	b.run(m, constants, push, groups, bindings...)
+	if units {
+		narrow := p.narrowing(w.w, xs)
+		constants["SCALED"] = narrow.scaled
+		b.run(m, constants, narrow.push(push), groups, append(bindings, floats(narrow.factors))...)
+	} else {
+		b.run(m, constants, push, groups, bindings...)
+	}
 
 	var got []float32
 	for i, word := range y.words {
@@ -136,7 +142,11 @@ func (p product) run(b *bed, m shaders.Module, tuning map[string]uint32, rng *ra
 			b.Fatalf("%s %s: wrote beside its part of y, at %d", m.File, p, i)
 		}
 	}
-	check(b, m.File+" "+p.String(), got, want, func(i int) float64 { return 1e-6*math.Sqrt(float64(p.k))*size[i] + 1e-30 })
+	rounding := 1e-6 * math.Sqrt(float64(p.k))
+	if units {
+		rounding += halfRounding
+	}
+	check(b, m.File+" "+p.String(), got, want, func(i int) float64 { return rounding*size[i] + 1e-30 })
 	return got
 }
 

@@ -44,6 +44,30 @@ type MatMulPush struct {
 	PairsAt              uint32 // of the list that "mul_mat" reads, see ExpertList
 }
 
+// MatMulCMPush drives "mul_mat_cm": MatMulPush, and the powers of two by which weights and activations are multiplied before
+// they are narrowed to f16.
+type MatMulCMPush struct {
+	Rows, K, N           uint32
+	XStride              uint32
+	YStride, YOffset     uint32
+	AddStride, AddOffset uint32
+	Eps                  float32
+	FirstExpert, Experts uint32
+	Used, Sharing        uint32
+	PairsAt              uint32
+	WScale, XScale       float32
+}
+
+// RowScalePush drives "row_scale": a power of two for each row of x.
+type RowScalePush struct {
+	Rows, Cols, XStride uint32
+}
+
+// WeightMaxPush drives "weight_max": word At becomes the greatest magnitude of a matrix's weights.
+type WeightMaxPush struct {
+	Rows, K, At uint32
+}
+
 // RoutePush drives "route": the chosen experts of each row and their weights.
 type RoutePush struct {
 	Rows, Experts, Used uint32

@@ -44,6 +44,9 @@ func TestRADV(t *testing.T) {
 			}
 			defer device.Close()
 			for _, m := range shaders.Modules() {
+				if lacks(device.Caps(), m) {
+					continue
+				}
 				for _, constants := range hardwareConstants(m) {
 					table.take(t, device, family, m, constants)
 				}
@@ -60,7 +63,7 @@ func hardwareConstants(m shaders.Module) []map[string]uint32 {
 		set := map[string]uint32{
 			"GROUP": 32, "ZERO": 0, "EPILOGUE": epilogueStore, "NORM": 0, "EXPERTS": 0, "ADD": 1, "HEAD_DIM": 128, "QK_NORM": 1, "GQA": 4, "PARTIAL": 0,
 		}
-		for _, changes := range []map[string]uint32{fixed, shaders.Tuning(m.Kernel, m.Variant, false, rows, k, n)} {
+		for _, changes := range []map[string]uint32{shaders.Tuning(m.Kernel, m.Variant, false, rows, k, n), fixed} {
 			set = with(set, changes)
 		}
 		for name := range set {
@@ -71,6 +74,14 @@ func hardwareConstants(m shaders.Module) []map[string]uint32 {
 		all = append(all, set)
 	}
 	switch m.Kernel {
+	case "mul_mat_cm":
+		// What Radeons of RDNA 3 and 4 report.
+		unit := shaders.MatrixUnit{M: 16, N: 16, K: 16, Subgroup: 32}
+		for _, n := range []int{16, 64, 512} {
+			tuning := shaders.TuningMatrix(m.Kernel, unit, false, 60, 4096, 4096, n)
+			add(4096, 4096, n, with(tuning, map[string]uint32{"SCALED": 1}))
+			add(1536, 2048, n, with(tuning, map[string]uint32{"SCALED": 0, "EPILOGUE": epilogueSwiGLU, "EXPERTS": 1}))
+		}
 	case "mul_mat_vec":
 		for _, n := range []int{1, 2, 4, shaders.MaxColumns} {
 			add(4096, 4096, n, nil)
@@ -106,6 +117,11 @@ func hardwareConstants(m shaders.Module) []map[string]uint32 {
 	return all
 }
 
+// lacks tells modules that a device cannot run. Groups 0 and 1 it must, matrix units not every card has.
+func lacks(caps *vk.Caps, m shaders.Module) bool {
+	return m.Tier > 1 && slices.ContainsFunc(m.Needs, func(need string) bool { return !caps.Has(vk.Capability(need)) })
+}
+
 // compileForAMD returns the compiler's report, by the names that it gives.
 func compileForAMD(t *testing.T, device *vk.Device, m shaders.Module, constants map[string]uint32) map[string]int {
 	t.Helper()
@@ -116,6 +132,7 @@ func compileForAMD(t *testing.T, device *vk.Device, m shaders.Module, constants 
 	name := fmt.Sprint(m.File, constants)
 	p, err := device.NewPipeline(vk.PipelineDesc{
 		Name: name, Code: m.Code, Buffers: m.Buffers, PushBytes: m.PushBytes, Constants: spec,
+		SubgroupSize: constants["SUBGROUP"], FullSubgroups: constants["SUBGROUP"] != 0,
 	})
 	if err != nil {
 		t.Fatal(err)

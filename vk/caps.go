@@ -147,7 +147,7 @@ type Caps struct {
 	DotProduct                   bool // packed integer dot product, maybe emulated
 	DotProductAccelerated        bool
 	BFloat16                     bool
-	VulkanMemoryModel            bool
+	VulkanMemoryModel            bool // with device scope
 	CooperativeMatrix            []MatrixShape
 	CooperativeMatrix2           CoopMatrix2
 	ExecutableStatistics         bool // Pipeline.Statistics has something to say
@@ -183,7 +183,7 @@ const (
 	CapFullSubgroups           Capability = "full-subgroups"
 	CapIntegerDot              Capability = "integer-dot" // accelerated
 	CapMemoryModel             Capability = "memory-model"
-	CapCoopMatrix              Capability = "coopmat"
+	CapCoopMatrix              Capability = "coopmat" // in a shape that kernels use: see Caps.MatrixUnit
 	CapCoopMatrix2             Capability = "coopmat2"
 )
 
@@ -218,7 +218,7 @@ var capabilities = map[Capability]struct {
 	},
 	CapMemoryModel: {func(c *Caps) bool { return c.VulkanMemoryModel }, func(c *Caps) { c.VulkanMemoryModel = false }},
 	CapCoopMatrix: {
-		func(c *Caps) bool { return len(c.CooperativeMatrix) > 0 },
+		func(c *Caps) bool { _, ok := c.MatrixUnit(); return ok },
 		func(c *Caps) { c.CooperativeMatrix = nil },
 	},
 	CapCoopMatrix2: {

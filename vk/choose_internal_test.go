@@ -61,7 +61,7 @@ func TestTier(t *testing.T) {
 	one := Caps{Storage16: true, Storage8: true, Float16: true, SubgroupOps: SubgroupBasic | SubgroupArithmetic}
 	dot := Caps{DotProduct: true, DotProductAccelerated: true}
 	emulated := Caps{DotProduct: true}
-	matrix := Caps{CooperativeMatrix: []MatrixShape{{M: 16, N: 16, K: 16}}}
+	matrix := Caps{SubgroupSize: 32, CooperativeMatrix: []MatrixShape{{M: 16, N: 16, K: 16, C: Float32, R: Float32, Subgroup: true}}}
 	for _, test := range []struct {
 		name string
 		caps Caps
@@ -86,7 +86,7 @@ func TestMask(t *testing.T) {
 	strong := Caps{
 		Name: "strong", Storage16: true, Storage8: true, Float16: true, Int8: true, DotProduct: true,
 		SubgroupOps: 0xff, SubgroupSize: 32, MinSubgroupSize: 32, MaxSubgroupSize: 64, SubgroupSizeControl: true, FullSubgroups: true,
-		CooperativeMatrix:     []MatrixShape{{M: 16, N: 16, K: 16}},
+		CooperativeMatrix:     []MatrixShape{{M: 16, N: 16, K: 16, C: Float32, R: Float32, Subgroup: true}},
 		MaxStorageBufferRange: 1 << 30, MaxAllocationSize: 1 << 30, StorageAlign: 16,
 	}
 	masked := func(m Mask) Caps {

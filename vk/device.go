@@ -136,7 +136,8 @@ func (d *Device) create(lowPriority bool) error {
 		Int16: c.Int16, Int64: c.Int64,
 		Storage16: c.Storage16, Storage8: c.Storage8,
 		Float16: c.Float16, Int8: c.Int8,
-		// The memory model feature stays off: it would forbid device scope atomics, and kernels use the GLSL model.
+		// Kernels use the GLSL memory model; cooperative matrices alone are defined in Vulkan's.
+		MemoryModel:  c.VulkanMemoryModel && len(c.CooperativeMatrix) > 0,
 		SubgroupSize: c.SubgroupSizeControl, FullSubgroups: c.FullSubgroups,
 		DotProduct:      c.DotProduct,
 		Maintenance4:    p.features.Maintenance4,

@@ -44,6 +44,7 @@ type Executor struct {
 	model   *graph.Graph // as the model built it
 	options Options
 	chooser chooser
+	units   matrixUnits
 	graphs  map[graph.Options]*graph.Graph
 
 	weights *weights
@@ -103,7 +104,11 @@ func New(ctx context.Context, dev *vk.Device, g *graph.Graph, source Source, o O
 		return nil, err
 	}
 	e.readTuning()
-	if err := e.tune(ctx); err != nil {
+	err := e.measureWeights(ctx, e.options.MaxRows)
+	if err == nil {
+		err = e.tune(ctx)
+	}
+	if err != nil {
 		e.Close()
 		return nil, err
 	}
@@ -160,6 +165,9 @@ func (e *Executor) place(ctx context.Context, source Source) error {
 		if e.experts, err = e.dev.NewBuffer("expert tiles", n, vk.DeviceLocal); err != nil {
 			return err
 		}
+	}
+	if err := e.placeMatrixUnits(plain); err != nil {
+		return err
 	}
 	if err := e.dev.UploadBytes(ctx, whole(e.rope), e.ropes.bytes); err != nil {
 		return err
@@ -301,8 +309,10 @@ func (e *Executor) Memory() (weights, kv, scratch uint64) {
 	for _, b := range []*vk.Buffer{e.rope, e.stepDevice, e.stepHost, e.arena, e.partial, e.reduce, e.results} {
 		scratch += b.Size()
 	}
-	if e.experts != nil {
-		scratch += e.experts.Size()
+	for _, b := range []*vk.Buffer{e.experts, e.units.factors} {
+		if b != nil {
+			scratch += b.Size()
+		}
 	}
 	return weights, kv, scratch
 }
@@ -325,7 +335,7 @@ func (e *Executor) Close() {
 	}
 	buffers := []**vk.Buffer{
 		&e.rope, &e.stepDevice, &e.stepHost, &e.arena, &e.partial, &e.reduce, &e.results,
-		&e.counts, &e.penaltyParams, &e.experts,
+		&e.counts, &e.penaltyParams, &e.experts, &e.units.factors,
 	}
 	for _, b := range buffers {
 		if *b != nil {

@@ -139,10 +139,11 @@ func (l *lowering) expertTiles(n *graph.Node, route vk.Range, rows int) {
 // tiledExperts names the kernel of a tiled product of experts, tuned for as many columns as an expert has on average.
 func (l *lowering) tiledExperts(n *graph.Node) kernel {
 	columns := ceilDiv(uint32(l.rows(n.Out)*n.Used), uint32(n.Pack.Experts))
-	k := matrixKernel("mul_mat", l.e.weights.matrices[n.Pack.Name], n.Pack.ExpertRows(), int(columns))
+	m := l.e.weights.matrices[n.Pack.Name]
+	k := matrixKernel("mul_mat", m, n.Pack.ExpertRows(), int(columns))
 	k.set["EXPERTS"] = 1
 	k.set["EPILOGUE"] = expertEpilogue(n)
-	return k
+	return l.choose(l.e.withMatrixUnits(m, []kernel{k})...)
 }
 
 func expertEpilogue(n *graph.Node) uint32 {
@@ -182,17 +183,31 @@ func (l *lowering) expertMatMul(n *graph.Node) {
 			l.fewExperts(n, push, append(bindings, l.expertInputs(n, x, route)...), rows)
 		} else {
 			push.PairsAt = uint32(list.pairsAt)
-			l.add(n, l.tiledExperts(n), push, func(constants) [3]uint32 { return [3]uint32{} }, append(bindings, reads(list.buffer))...)
+			l.manyExperts(n, m, push, append(bindings, reads(list.buffer)), rows)
 			if len(l.dispatches) > before {
 				args := vk.Range{Buffer: list.buffer.Buffer, Offset: list.buffer.Offset + uint64(16*list.args[n]), Size: 12}
-				l.dispatches[before].indirect = &args
+				l.dispatches[len(l.dispatches)-1].indirect = &args
 			}
 		}
 		if len(l.dispatches) > before {
 			read := min(rows*n.Used, int(push.Experts)) // experts, at most
-			l.dispatches[before].bytes = uint64(read*per) * uint64(m.layout.RowBytes(m.cols))
+			l.dispatches[len(l.dispatches)-1].bytes = uint64(read*per) * uint64(m.layout.RowBytes(m.cols))
 		}
 	}
+}
+
+// manyExperts adds the tiled product, which the caller dispatches indirectly.
+func (l *lowering) manyExperts(n *graph.Node, m *matrix, push shaders.MatMulPush, bindings []binding, rows int) {
+	k := l.tiledExperts(n)
+	if n.PerRank(l.g) {
+		rows *= n.Used
+	}
+	pushOf := func(string) any { return push }
+	if l.e.units.there {
+		pushOf = l.unitPush(n, m, k, push, rows)
+		bindings = append(bindings, reads(l.factors(rows)))
+	}
+	l.add(n, k, pushOf(k.name), func(constants) [3]uint32 { return [3]uint32{} }, bindings...)
 }
 
 // expertInputs are the last two bindings of the matrix-vector product: the routing takes the place of what the product

@@ -101,6 +101,7 @@ func (e *Executor) pipelinesFor(ctx context.Context, dispatches []dispatch) ([]*
 		missingKeys = append(missingKeys, keys[i])
 		missing = append(missing, vk.PipelineDesc{
 			Name: d.module.File, Code: d.module.Code, Buffers: d.module.Buffers, PushBytes: d.module.PushBytes, Constants: d.constants,
+			SubgroupSize: d.subgroup(), FullSubgroups: d.subgroup() != 0,
 		})
 	}
 	if err := ctx.Err(); err != nil {
@@ -120,6 +121,14 @@ func (e *Executor) pipelinesFor(ctx context.Context, dispatches []dispatch) ([]*
 		pipelines[i] = e.pipelines[key]
 	}
 	return pipelines, nil
+}
+
+// subgroup is the size that a kernel counts on; 0: any will do.
+func (d dispatch) subgroup() uint32 {
+	if i := slices.Index(d.module.Constants, "SUBGROUP"); i >= 0 {
+		return d.constants[i]
+	}
+	return 0
 }
 
 // pushBytes lays a push-constant struct out as the shader reads it.

@@ -18,6 +18,7 @@ type lowering struct {
 	dispatches []dispatch
 	result     vk.Range                 // what the tail leaves for the host
 	lists      map[graph.ID]*expertList // by routing
+	scaled     *graph.ID                // whose rows' factors are in the buffer; nil: nothing's
 	err        error
 }
 
@@ -182,14 +183,20 @@ func (l *lowering) matMul(n *graph.Node) {
 			y.Offset, y.Size, push.YOffset = y.Offset+at, width, 0
 		}
 		bindings := append(planes(s), reads(x), writes(y), reads(addend), reads(norm))
-		candidates := products(m, s.rows, cols, set)
+		candidates := l.e.withMatrixUnits(m, products(m, s.rows, cols, set))
 		k := l.choose(candidates...)
-		l.add(n, k, push, productGroups(k.name, push), bindings...)
+		pushOf := func(string) any { return push }
+		if cols > shaders.MaxColumns && l.e.units.there {
+			pushOf = l.unitPush(n, m, k, push, cols)
+			bindings[7] = reads(l.factors(cols)) // normed inputs are products' of a few columns
+		}
+		l.add(n, k, pushOf(k.name), productGroups(k.name, push), bindings...)
 		if l.err != nil {
 			return
 		}
 		d := &l.dispatches[len(l.dispatches)-1]
-		d.others, d.gridOf = candidates, func(name string) func(constants) [3]uint32 { return productGroups(name, push) }
+		d.others, d.all, d.pushOf = candidates, bindings, pushOf
+		d.gridOf = func(name string) func(constants) [3]uint32 { return productGroups(name, push) }
 		d.bytes = uint64(s.rows) * uint64(m.layout.RowBytes(m.cols))
 	}
 }

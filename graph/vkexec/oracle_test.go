@@ -59,6 +59,12 @@ func compareWithWeights(t *testing.T, path string, mo model.Options, mask vk.Mas
 // compareModel is compareWithWeights for a model that is built already.
 func compareModel(t *testing.T, c *loader.Checkpoint, m *model.Model, mask vk.Mask, o Options, weights cpuexec.Weights) {
 	t.Helper()
+	comparePrepared(t, c, m, mask, o, weights, nil)
+}
+
+// comparePrepared is compareModel with an executor that prepare has changed; it returns a limit below which none is.
+func comparePrepared(t *testing.T, c *loader.Checkpoint, m *model.Model, mask vk.Mask, o Options, weights cpuexec.Weights, prepare func(*Executor) float64) {
+	t.Helper()
 	tensor := func(name string) (quant.Source, error) {
 		w, ok := c.Tensor(name)
 		if !ok {
@@ -79,6 +85,10 @@ func compareModel(t *testing.T, c *loader.Checkpoint, m *model.Model, mask vk.Ma
 	unrounded := cpuexec.New(m.Graph, weights)
 	poison(t, e, true)
 	mapPages(e)
+	least := 0.0
+	if prepare != nil {
+		least = prepare(e)
+	}
 	plain := graph.Compile(m.Graph, graph.Options{Output: graph.AllLogits, NoFuse: true})
 	start := 0
 	for _, n := range []int{33, 1, 5} {
@@ -95,7 +105,7 @@ func compareModel(t *testing.T, c *loader.Checkpoint, m *model.Model, mask vk.Ma
 		if err := e.Logits(context.Background(), r, 0, got); err != nil {
 			t.Fatal(err)
 		}
-		what, limit := fmt.Sprintf("%d tokens behind %d", n, start), cacheLimit(o.KV)
+		what, limit := fmt.Sprintf("%d tokens behind %d", n, start), max(least, cacheLimit(o.KV))
 		if o.KV == "q8_0" || o.KV == "q4_0" {
 			free, err := unrounded.Run(plain, cpuexec.Step{IDs: ids, Seqs: []cpuexec.Seq{{Rows: n, Start: start}}})
 			if err != nil {

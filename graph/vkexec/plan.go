@@ -104,6 +104,8 @@ type dispatch struct {
 	grid   func(constants) [3]uint32
 	others []kernel // that it was chosen among
 	gridOf func(kernel string) func(constants) [3]uint32
+	pushOf func(kernel string) any
+	all    []binding // what any of them reads or writes
 }
 
 // binding is a buffer range and what the kernel does with it. A binding that the kernel's specialisation leaves
@@ -156,6 +158,9 @@ func (e *Executor) evict() error {
 
 // lowered lowers the graph for one key and brings the pipelines.
 func (e *Executor) lowered(ctx context.Context, key planKey) (*lowering, []*vk.Pipeline, error) {
+	if err := e.measureWeights(ctx, key.rows); err != nil {
+		return nil, nil, err
+	}
 	l, err := e.lowerPlan(key)
 	if err != nil {
 		return nil, nil, err

@@ -100,7 +100,14 @@ func (t tuned) name() string {
 // tunings are the choices that are worth measuring for a kernel, the table's first.
 func (e *Executor) tunings(k kernel) []tuned {
 	var all []tuned
-	for _, constants := range shaders.Tunings(k.name, k.variant, e.dev.Caps().Type == vk.Software, k.rows, k.k, k.n) {
+	software := e.dev.Caps().Type == vk.Software
+	list := shaders.Tunings
+	if strings.HasSuffix(k.name, "_cm") {
+		list = func(kernel string, v shaders.Variant, software bool, rows, length, n int) []map[string]uint32 {
+			return shaders.TuningsMatrix(kernel, e.units.shape, software, 0, rows, length, n)
+		}
+	}
+	for _, constants := range list(k.name, k.variant, software, k.rows, k.k, k.n) {
 		all = append(all, tuned{k, constants})
 	}
 	return all
@@ -307,7 +314,9 @@ func (e *Executor) withCandidate(s *subject, t tuned) ([]dispatch, error) {
 	var changed []dispatch
 	for _, d := range s.dispatches {
 		k := t.kernel
-		k.set = d.kernel.set
+		if k.name == d.kernel.name {
+			k.set = d.kernel.set
+		}
 		m, c, err := e.kernelWith(k, t.constants)
 		if err != nil {
 			return nil, err
@@ -315,6 +324,7 @@ func (e *Executor) withCandidate(s *subject, t tuned) ([]dispatch, error) {
 		grid := d.grid
 		if k.name != d.kernel.name {
 			grid = d.gridOf(k.name)
+			d.push, d.bindings = d.pushOf(k.name), d.all[:m.Buffers]
 		}
 		d.module, d.constants, d.groups = m, c.values, grid(c)
 		changed = append(changed, d)
@@ -518,13 +528,11 @@ func (e *Executor) recordPlan(key planKey) (*vk.Commands, error) {
 	return e.recordTimed(context.Background(), l.dispatches)
 }
 
-// candidates are the kernels and constants that may take a dispatch's place: those that it was chosen among and that take the
-// same bindings and push constants.
+// candidates are the kernels and constants that may take a dispatch's place: those that it was chosen among.
 func (e *Executor) candidates(d dispatch) []tuned {
 	all := e.tunings(d.kernel)
 	for _, k := range e.chooser.usable(d.others) {
-		m, err := e.chooser.module(k)
-		if k.name != d.kernel.name && err == nil && m.Buffers == d.module.Buffers && m.PushBytes == d.module.PushBytes {
+		if k.name != d.kernel.name && d.pushOf != nil {
 			all = append(all, e.tunings(k)...)
 		}
 	}

@@ -36,6 +36,7 @@ type shard struct {
 type weights struct {
 	matrices map[string]*matrix
 	vectors  map[string]vk.Range
+	greatest map[string]float64  // magnitude in a vector
 	orders   map[*int32]vk.Range // of gathers, by the first element
 	buffer   *vk.Buffer          // of the vectors and orders
 	books    map[quant.LayoutKind]*vk.Buffer
@@ -128,7 +129,7 @@ const uploadBlock = 8 << 20
 
 func (u *uploader) load(ctx context.Context, g *graph.Graph) (*weights, error) {
 	w := &weights{
-		matrices: map[string]*matrix{}, vectors: map[string]vk.Range{}, orders: map[*int32]vk.Range{},
+		matrices: map[string]*matrix{}, vectors: map[string]vk.Range{}, greatest: map[string]float64{}, orders: map[*int32]vk.Range{},
 		books: map[quant.LayoutKind]*vk.Buffer{},
 	}
 	u.total = WeightBytes(g)
@@ -370,6 +371,7 @@ func (u *uploader) vectors(ctx context.Context, g *graph.Graph, w *weights) erro
 		}
 		w.vectors[v.Name] = vk.Range{Offset: begin(), Size: uint64(4 * len(values))}
 		for _, x := range values {
+			w.greatest[v.Name] = max(w.greatest[v.Name], math.Abs(float64(x)))
 			host = binary.LittleEndian.AppendUint32(host, math.Float32bits(x))
 		}
 	}

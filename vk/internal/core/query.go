@@ -27,7 +27,7 @@ type Features struct {
 	Storage16       bool // storageBuffer16BitAccess
 	Storage8        bool // storageBuffer8BitAccess
 	Float16, Int8   bool
-	MemoryModel     bool
+	MemoryModel     bool // with device scope, without which the model would forbid what other kernels do
 	SubgroupSize    bool // subgroupSizeControl
 	FullSubgroups   bool
 	DotProduct      bool
@@ -134,7 +134,7 @@ func (in *Instance) Query(p Handle, has uint32) (Features, Properties) {
 		Storage8:      f.storage8.storageBuffer8BitAccess != 0,
 		Float16:       f.float16_int8.shaderFloat16 != 0,
 		Int8:          f.float16_int8.shaderInt8 != 0,
-		MemoryModel:   f.memory_model.vulkanMemoryModel != 0,
+		MemoryModel:   f.memory_model.vulkanMemoryModel != 0 && f.memory_model.vulkanMemoryModelDeviceScope != 0,
 		SubgroupSize:  f.subgroup_size.subgroupSizeControl != 0,
 		FullSubgroups: f.subgroup_size.computeFullSubgroups != 0,
 		DotProduct:    f.dot_product.shaderIntegerDotProduct != 0,
@@ -199,6 +199,7 @@ func (f *Features) fill(c *C.VcFeatures) {
 	c.float16_int8.shaderFloat16 = bool32(f.Float16)
 	c.float16_int8.shaderInt8 = bool32(f.Int8)
 	c.memory_model.vulkanMemoryModel = bool32(f.MemoryModel)
+	c.memory_model.vulkanMemoryModelDeviceScope = bool32(f.MemoryModel)
 	c.subgroup_size.subgroupSizeControl = bool32(f.SubgroupSize)
 	c.subgroup_size.computeFullSubgroups = bool32(f.FullSubgroups)
 	c.dot_product.shaderIntegerDotProduct = bool32(f.DotProduct)
