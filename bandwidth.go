@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/qwenvk/qwenvk/graph/vkexec"
 	"github.com/qwenvk/qwenvk/vk"
 )
 
@@ -65,4 +66,23 @@ func (r *Runtime) MeasureCopy(ctx context.Context) (bytesPerSecond float64, err 
 		return 0, fmt.Errorf("the device has no timestamps to measure copies with")
 	}
 	return bytesPerSecond, nil
+}
+
+// Limits are what a device can do at most, measured by kernels that do nothing else: the yardsticks of a benchmark. A
+// figure is 0 where the device lacks what it measures.
+type Limits struct {
+	CopyBytes float64 // bytes read and written per second by the fastest copy; see Runtime.MeasureCopy
+	ReadBytes float64 // bytes read from memory per second by a kernel
+	FMA       float64 // float32 operations per second, a multiply-add being two
+}
+
+// MeasureLimits measures what the device gives at most; that takes a second or so.
+func (r *Runtime) MeasureLimits(ctx context.Context) (Limits, error) {
+	l, err := vkexec.MeasureLimits(ctx, r.device)
+	if err != nil {
+		return Limits{}, err
+	}
+	limits := Limits{ReadBytes: l.ReadBytes, FMA: l.FMA}
+	limits.CopyBytes, err = r.MeasureCopy(ctx)
+	return limits, err
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/qwenvk/qwenvk"
 )
@@ -19,9 +19,9 @@ type Options struct {
 	Depth  []int // tokens in the cache beforehand; nil: 0
 	Reps   int   // timed repetitions of each test
 
-	CopyGBPS float64   // measured rate of copying on the device, for Row.BandwidthShare; 0: unknown
-	Version  string    // of the program, for Row.Program
-	Progress func(Row) // called with each finished row; may be nil
+	Limits   qwenvk.Limits // of the device, for shares of them; zero: unknown
+	Version  string        // of the program, for Row.Program
+	Progress func(Row)     // called with each finished row; may be nil
 }
 
 // Context is the context length that the tests need.
@@ -85,7 +85,46 @@ type Row struct {
 	VRAMBytes      uint64   `json:"vram_bytes"` // weights, cache and scratch
 	Program        string   `json:"qwenvk"`
 
-	arch string
+	Arch   string   `json:"arch"`
+	TPSMid float64  `json:"tps_median"`
+	Drift  *float64 `json:"tps_drift"` // by how much the second half of the runs was faster than the first; null below 4 runs
+	Limits Limits   `json:"limits"`
+
+	Kernels []Kernel `json:"kernels,omitempty"` // of the test "kernels", which has no runs
+	Profile []Kernel `json:"profile,omitempty"` // of the test's dispatches
+}
+
+// Limits are what the device gives at most, as measured beside the tests; null where it was not measured or does not exist.
+type Limits struct {
+	CopyGBPS   *float64 `json:"copy_gbps"` // 1e9 bytes read and written per second by a copy
+	ReadGBPS   *float64 `json:"read_gbps"` // 1e9 bytes read per second
+	FP32GFLOPS *float64 `json:"fp32_gflops"`
+}
+
+// LimitsOf states limits in the units of reports.
+func LimitsOf(l qwenvk.Limits) Limits {
+	giga := func(v float64) *float64 {
+		if v <= 0 {
+			return nil
+		}
+		v /= 1e9
+		return &v
+	}
+	return Limits{CopyGBPS: giga(l.CopyBytes), ReadGBPS: giga(l.ReadBytes), FP32GFLOPS: giga(l.FMA)}
+}
+
+// String says the limits in words, for people.
+func (l Limits) String() string {
+	var parts []string
+	for _, p := range []struct {
+		value *float64
+		words string
+	}{{l.CopyGBPS, "copies %.1f GB/s"}, {l.ReadGBPS, "reads %.1f GB/s"}, {l.FP32GFLOPS, "computes %.0f GFLOP/s in float32"}} {
+		if p.value != nil {
+			parts = append(parts, fmt.Sprintf(p.words, *p.value))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Run measures a model with one session of its own. What is finished when an error comes is returned with it.
@@ -127,11 +166,10 @@ func describe(rt *qwenvk.Runtime, m *qwenvk.Model, o Options) Row {
 	r := Row{
 		Batch: 1, Reps: o.Reps, Model: i.Name, Layers: i.Layers, Params: i.Params, Bytes: i.WeightBytes, Type: i.Type,
 		Device: d.Name, Driver: d.Driver + " " + d.DriverVersion, Tier: d.Tier, WeightBytes: i.BytesPerToken,
-		VRAMBytes: i.Memory.Weights + i.Memory.Adapters + i.Memory.KV + i.Memory.Scratch, Program: o.Version, arch: i.Architecture,
+		VRAMBytes: i.Memory.Weights + i.Memory.Adapters + i.Memory.KV + i.Memory.Scratch, Program: o.Version, Arch: i.Architecture,
 	}
-	if o.CopyGBPS > 0 {
-		r.CopyGBPS = &o.CopyGBPS
-	}
+	r.Limits = LimitsOf(o.Limits)
+	r.CopyGBPS = r.Limits.CopyGBPS
 	return r
 }
 
@@ -185,6 +223,10 @@ func (b *bencher) test(ctx context.Context, kind string, n, depth int) error {
 		}
 	}
 	r.TPSMean, r.TPSStd = meanAndSpread(r.TPS)
+	r.TPSMid = median(r.TPS)
+	if change, _, ok := drift(r.TPS); ok {
+		r.Drift = &change
+	}
 	if kind == "tg" {
 		rate := r.TPSMean * float64(r.WeightBytes) / 1e9
 		r.BandwidthGBPS, r.HostMicros = &rate, &host
@@ -237,19 +279,4 @@ func (b *bencher) generate(ctx context.Context, prompt, tokens int) (qwenvk.Resu
 		}
 	}
 	return b.session.Result(), ctx.Err()
-}
-
-// meanAndSpread returns the mean and the standard deviation of a sample.
-func meanAndSpread(values []float64) (mean, std float64) {
-	for _, v := range values {
-		mean += v / float64(len(values))
-	}
-	if len(values) < 2 {
-		return mean, 0
-	}
-	var squares float64
-	for _, v := range values {
-		squares += (v - mean) * (v - mean)
-	}
-	return mean, math.Sqrt(squares / float64(len(values)-1))
 }

@@ -61,7 +61,8 @@ func TestRowJSON(t *testing.T) {
 	const want = `{"test":"pp8","n_prompt":0,"n_gen":0,"depth":0,"batch":0,"reps":0,"tps_mean":0,"tps_std":0,"tps":[1],` +
 		`"model":"","layers":0,"params":0,"bytes":0,"type":"","device":"","driver":"","tier":0,` +
 		`"dispatches_per_token":null,"barriers_per_token":null,"submits_per_token":null,"host_us_per_token":null,` +
-		`"weight_bytes_per_token":0,"bandwidth_gbps":null,"bandwidth_share":null,"measured_copy_gbps":null,"vram_bytes":0,"qwenvk":""}`
+		`"weight_bytes_per_token":0,"bandwidth_gbps":null,"bandwidth_share":null,"measured_copy_gbps":null,"vram_bytes":0,"qwenvk":"",` +
+		`"arch":"","tps_median":0,"tps_drift":null,"limits":{"copy_gbps":null,"read_gbps":null,"fp32_gflops":null}}`
 	if string(text) != want {
 		t.Errorf("got  %s\nwant %s", text, want)
 	}
@@ -70,8 +71,8 @@ func TestRowJSON(t *testing.T) {
 func TestMarkdown(t *testing.T) {
 	share := 0.625
 	got := Markdown([]Row{
-		{Model: "tiny", Type: "Q8_0", arch: "qwen3", Bytes: 3 << 20, Params: 1500000, Test: "pp512", TPSMean: 1000, TPSStd: 2.5},
-		{Model: "tiny", Type: "Q8_0", arch: "qwen3", Bytes: 3 << 20, Params: 1500000, Test: "tg128", TPSMean: 50, TPSStd: 0.25, BandwidthShare: &share},
+		{Model: "tiny", Type: "Q8_0", Arch: "qwen3", Bytes: 3 << 20, Params: 1500000, Test: "pp512", TPSMean: 1000, TPSStd: 2.5},
+		{Model: "tiny", Type: "Q8_0", Arch: "qwen3", Bytes: 3 << 20, Params: 1500000, Test: "tg128", TPSMean: 50, TPSStd: 0.25, BandwidthShare: &share},
 	})
 	const want = `| model           |     size | params | backend |  test |            t/s | % bw |
 | --------------- | -------: | -----: | ------- | ----: | -------------: | ---: |
@@ -203,7 +204,7 @@ func openDemo(t *testing.T, o qwenvk.LoadOptions) (*qwenvk.Runtime, *qwenvk.Mode
 }
 
 func TestRun(t *testing.T) {
-	o := Options{Prompt: []int{24, 0}, Gen: []int{3}, Depth: []int{0, 10}, Reps: 2, CopyGBPS: 10, Version: "test"}
+	o := Options{Prompt: []int{24, 0}, Gen: []int{3}, Depth: []int{0, 10}, Reps: 2, Limits: qwenvk.Limits{CopyBytes: 10e9}, Version: "test"}
 	rt, m := openDemo(t, qwenvk.LoadOptions{Context: o.Context()})
 	var told []string
 	o.Progress = func(r Row) { told = append(told, r.Test) }

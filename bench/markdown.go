@@ -10,26 +10,36 @@ import (
 func Markdown(rows []Row) string {
 	table := [][]string{{"model", "size", "params", "backend", "test", "t/s", "% bw"}}
 	for _, r := range rows {
+		if len(r.TPS) == 0 && r.TPSMean == 0 { // a list of kernels has a table of its own
+			continue
+		}
 		share := ""
 		if r.BandwidthShare != nil {
 			share = fmt.Sprintf("%.1f", 100**r.BandwidthShare)
 		}
 		table = append(table, []string{
-			strings.TrimSpace(r.arch + " " + r.Model + " " + r.Type), fmt.Sprintf("%.2f MiB", float64(r.Bytes)/(1<<20)),
+			strings.TrimSpace(r.Arch + " " + r.Model + " " + r.Type), fmt.Sprintf("%.2f MiB", float64(r.Bytes)/(1<<20)),
 			fmt.Sprintf("%.2f M", float64(r.Params)/1e6), "Vulkan", r.Test, fmt.Sprintf("%.2f ± %.2f", r.TPSMean, r.TPSStd), share,
 		})
 	}
-	var widths [7]int
+	// The columns of numbers, as in llama-bench.
+	return markdownTable(table, func(column int) bool { return column != 0 && column != 3 })
+}
+
+// markdownTable writes a table whose first line is its header, columns as wide as their widest cell.
+func markdownTable(table [][]string, right func(column int) bool) string {
+	widths := make([]int, len(table[0]))
 	for _, row := range table {
-		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		for i := range row {
+			row[i] = markdownCell(row[i])
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
 	}
 	var b strings.Builder
 	for n, row := range table {
 		for i, cell := range row {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if rightAligned(i) {
+			if right(i) {
 				b.WriteString("| " + pad + cell + " ")
 			} else {
 				b.WriteString("| " + cell + pad + " ")
@@ -40,8 +50,8 @@ func Markdown(rows []Row) string {
 			continue
 		}
 		for i := range row {
-			if rightAligned(i) {
-				b.WriteString("| " + strings.Repeat("-", widths[i]-1) + ": ")
+			if right(i) {
+				b.WriteString("| " + strings.Repeat("-", max(0, widths[i]-1)) + ": ")
 			} else {
 				b.WriteString("| " + strings.Repeat("-", widths[i]) + " ")
 			}
@@ -51,5 +61,7 @@ func Markdown(rows []Row) string {
 	return b.String()
 }
 
-// rightAligned: the columns of numbers, as in llama-bench.
-func rightAligned(column int) bool { return column != 0 && column != 3 }
+// markdownCell keeps a text from ending its cell.
+func markdownCell(s string) string {
+	return strings.NewReplacer("|", "\\|", "\n", " ", "\r", " ").Replace(s)
+}

@@ -189,4 +189,14 @@ var kernels = []kernel{
 		constants: []string{"LOCAL_SIZE"},
 		why:       "random weights to measure a model of any size by, without its file",
 	},
+	{
+		name: "measure_read", source: "measure_read.comp", buffers: 2, push: MeasureReadPush{},
+		constants: []string{"LOCAL_SIZE", "STRIP"},
+		why:       "what memory gives: the yardstick of everything that reads weights",
+	},
+	{
+		name: "measure_fma", source: "measure_fma.comp", buffers: 1, push: MeasureFMAPush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "what float32 arithmetic gives: the yardstick of products",
+	},
 }

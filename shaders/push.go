@@ -163,3 +163,14 @@ type FillPush struct {
 	Tensors, Turns, Block uint32 // Turns tensors have alternate rows, in groups of Block rows; 1: tensors follow each other
 	Period, Salt          uint32
 }
+
+// MeasureReadPush drives "measure_read".
+type MeasureReadPush struct {
+	Quads uint32 // 16 bytes each
+}
+
+// MeasureFMAPush drives "measure_fma".
+type MeasureFMAPush struct {
+	Rounds         uint32 // of 64 multiply-adds
+	Factor, Addend float32
+}

@@ -26,6 +26,10 @@ func Tuning(kernel string, v Variant, software bool, rows, k, n int) map[string]
 		return map[string]uint32{"LOCAL_SIZE": pick(software, 64, 256)}
 	case "expert_tiles":
 		return map[string]uint32{"LOCAL_SIZE": pick(software, 64, 256)}
+	case "measure_read":
+		return map[string]uint32{"LOCAL_SIZE": pick(software, 8, 256), "STRIP": 16}
+	case "measure_fma":
+		return map[string]uint32{"LOCAL_SIZE": pick(software, 8, 256)}
 	case "rms_norm":
 		return map[string]uint32{"LOCAL_SIZE": pick(software, 8, 256)}
 	case "rope_kv":

@@ -36,12 +36,3 @@ func absentCommands() []cliargs.Command {
 		{Name: "serve", Absent: "the server"},
 	}
 }
-
-// absentValues are values of flags in flags.go.
-func absentValue(flag, value string) string {
-	switch flag + "=" + value {
-	case "output-format=csv", "output-format=html":
-		return "further formats"
-	}
-	return ""
-}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,9 +21,10 @@ import (
 
 func (p *program) benchCommand() *cli.Command {
 	return &cli.Command{
-		Name: "bench", ArgsUsage: "[MODEL]", Usage: "measure the speed of reading prompts and writing answers",
+		Name: "bench", ArgsUsage: "[MODEL] | compare A.json B.json …", Usage: "measure the speed of reading prompts and writing answers",
 		Description: "Lengths may be lists: -p 64,512 -d 0,4096. A test is run once to warm up and then -r times; the table has the\n" +
-			"columns of llama-bench and the share of the device's copying bandwidth. Without a MODEL the demo model is measured.",
+			"columns of llama-bench and the share of the device's copying bandwidth. Without a MODEL the demo model is measured.\n" +
+			"bench compare lays files of -o json side by side: medians, ratios, and what differs between the machines.",
 		Flags: slices.Concat([]cli.Flag{
 			text(promptFlags, "n-prompt,p", "`tokens` of the prompts to read; 0 for none (default 512)"),
 			text(promptFlags, "n-gen,n", "`tokens` of the answers to write; 0 for none (default 128)"),
@@ -32,13 +34,16 @@ func (p *program) benchCommand() *cli.Command {
 			onOff(deviceFlags, "retune", "measure again which kernels are the fastest on the device, and keep it for all commands"),
 			text(deviceFlags, "random", "instead of a MODEL: random weights in the `shape` of a published one, made on the device: 0.6b, 1.7b, 4b, 8b, 14b, 32b, 30b-a3b, 235b-a22b, bench-s, bench-moe"),
 			text(deviceFlags, "type", "with --random: `TYPE` of the weights, as in qwenvk quantize, or any other type of GGUF files (default Q4_0)"),
-			text(outputFlags, "output-format,o", "`md/json`: a table, or a document for programs (default md)"),
+			text(outputFlags, "output-format,o", "`md/json/csv/html`: a table, a document for programs, one for spreadsheets, a report with plots (default md)"),
 		}, computeFlags()),
 		Action: p.bench,
 	}
 }
 
 func (p *program) bench(c *cli.Context) error {
+	if c.Args().First() == "compare" {
+		return p.benchCompare(c)
+	}
 	o, err := benchOptions(c)
 	if err != nil {
 		return err
@@ -63,22 +68,82 @@ func (p *program) bench(c *cli.Context) error {
 	}
 	return p.withLoaded(c, name, open, adjust, func(ctx context.Context, m *loaded) error {
 		o.Progress = func(r bench.Row) { p.note("%s: %.2f ± %.2f t/s", r.Test, r.TPSMean, r.TPSStd) }
-		// Without it the table only lacks a column.
-		if rate, err := m.runtime.MeasureCopy(ctx); err == nil {
-			o.CopyGBPS = rate / 1e9
-		} else if ctx.Err() == nil {
-			p.note("the device's copying bandwidth is not known: %v", err)
+		// Without them the table only lacks a column.
+		limits, err := m.runtime.MeasureLimits(ctx)
+		if err != nil && ctx.Err() == nil {
+			p.note("the device's limits are not known: %v", err)
+		}
+		if o.Limits = limits; limits != (qwenvk.Limits{}) {
+			p.note("%s %s", m.runtime.Device().Name, bench.LimitsOf(limits))
 		}
 		rows, err := bench.Run(ctx, m.runtime, m.Model, o)
 		if err != nil {
 			return err
 		}
-		if c.String("output-format") == "json" {
-			return writeJSON(p.out, orEmpty(rows))
+		for _, r := range rows {
+			if note := bench.DriftNote(r); note != "" {
+				p.note("%s", note)
+			}
 		}
-		_, err = io.WriteString(p.out, bench.Markdown(rows))
-		return err
+		return p.printRows(c.String("output-format"), rows)
 	})
+}
+
+// printRows writes rows in the form that was asked for.
+func (p *program) printRows(format string, rows []bench.Row) (err error) {
+	var text string
+	switch format {
+	case "json":
+		return writeJSON(p.out, orEmpty(rows))
+	case "csv":
+		if text, err = bench.CSV(rows); err != nil {
+			return err
+		}
+	case "html":
+		text = bench.HTML([]bench.File{{Name: "bench", Rows: rows}})
+	default:
+		text = bench.Markdown(rows)
+	}
+	_, err = io.WriteString(p.out, text)
+	return err
+}
+
+// benchCompare lays files of bench -o json side by side; it needs no device.
+func (p *program) benchCompare(c *cli.Context) error {
+	for _, flag := range c.Command.Flags {
+		name := flag.Names()[0]
+		if given := c.IsSet(name) && os.Getenv(twin(name)) == ""; given && name != "output-format" && name != "log-level" {
+			return usageError("bench compare reads files and measures nothing: leave --%s out", name)
+		}
+	}
+	if err := oneOf(c, "output-format", "md", "json", "html"); err != nil {
+		return err
+	}
+	paths := c.Args().Tail()
+	if len(paths) < 2 {
+		return usageError("bench compare takes two files of bench -o json, or more: bench compare A.json B.json")
+	}
+	var files []bench.File
+	for _, path := range paths {
+		f, err := bench.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files = append(files, f)
+	}
+	if c.String("output-format") == "html" {
+		_, err := io.WriteString(p.out, bench.HTML(files))
+		return err
+	}
+	compared, err := bench.Compare(files)
+	if err != nil {
+		return err
+	}
+	if c.String("output-format") == "json" {
+		return writeJSON(p.out, compared)
+	}
+	_, err = io.WriteString(p.out, compared.Markdown())
+	return err
 }
 
 // randomModel reads --random and --type; nil: neither is given.
@@ -111,10 +176,7 @@ func randomModel(c *cli.Context) (opener, error) {
 
 func benchOptions(c *cli.Context) (bench.Options, error) {
 	o := bench.Options{Reps: 5, Version: version()}
-	if c.Args().First() == "compare" {
-		return o, usageError("bench compare needs the comparing of measurements, which this version does not have")
-	}
-	err := firstError(arguments(c, 0, 1), oneOf(c, "output-format", "md", "json"), between(c, "reps", 1, maxInt))
+	err := firstError(arguments(c, 0, 1), oneOf(c, "output-format", "md", "json", "csv", "html"), between(c, "reps", 1, maxInt))
 	if err != nil {
 		return o, err
 	}

@@ -137,9 +137,6 @@ func oneOf(c *cli.Context, flag string, words ...string) error {
 	if value == "" || slices.Contains(words, value) {
 		return nil
 	}
-	if needs := absentValue(flag, value); needs != "" {
-		return usageError("--%s %s needs %s, which this version does not have; use %s", flag, value, needs, strings.Join(words, " or "))
-	}
 	return usageError("--%s is %s, not %q", flag, strings.Join(words, " or "), value)
 }
 
