@@ -15,6 +15,7 @@
 // A row's result depends on LOCAL_SIZE and HEAD_DIM, never on BR or on the rows beside it. Cached positions that no row
 // sees are never used: they may hold anything, NaN included.
 //
+// With MERGED there are at most LOCAL_SIZE/2 splits.
 // LOCAL_SIZE is 32, 64, 128 or 256. Shared memory, bytes: 4·BR·(HEAD_DIM + LOCAL_SIZE + 32 + 11), and with a cache of
 // blocks 4·HEAD_DIM more.
 #extension GL_GOOGLE_include_directive : require
@@ -25,7 +26,10 @@
 layout(constant_id = 1) const uint HEAD_DIM = 128; // a multiple of 4, at most 256
 layout(constant_id = 2) const uint BR = 4;
 layout(constant_id = 3) const uint GQA = 1;
-layout(constant_id = 4) const uint PARTIAL = 0;
+layout(constant_id = 4) const uint PARTIAL = 0; // 0: the rows are whole
+
+const uint PARTS = 1;  // the rows of this split are left to "attention_merge"
+const uint MERGED = 2; // the last split of a tile of rows to arrive puts all of them together
 
 #include "cache.glsl"
 
@@ -41,8 +45,10 @@ layout(std430, binding = 1) readonly buffer K { vec4 k_cache[]; };
 layout(std430, binding = 2) readonly buffer V { vec4 v_cache[]; };
 #endif
 layout(std430, binding = 3) readonly buffer StepBuffer { uint step_words[]; };
-layout(std430, binding = 4) writeonly buffer Out { float result[]; }; // [Rows][Heads·D], PARTIAL: [parts][Rows][Heads][D]
-layout(std430, binding = 5) writeonly buffer ML { vec2 ml[]; };       // PARTIAL: [parts][Rows][Heads]{maximum, sum}
+layout(std430, binding = 4) coherent buffer Out { vec4 result[]; }; // [Rows][Heads·D/4], PARTIAL: [parts][Rows][Heads][D/4]
+layout(std430, binding = 5) coherent buffer ML { vec2 ml[]; };      // PARTIAL: [parts][Rows][Heads]{maximum, sum}
+layout(std430, binding = 6) writeonly buffer Merged { vec4 merged[]; };  // MERGED: [Rows][Heads·D/4]
+layout(std430, binding = 7) coherent buffer Arrived { uint arrived[]; }; // MERGED: splits of a tile that are done; 0 in between
 
 layout(push_constant) uniform Push {
     uint Rows, Heads, KVHeads;
@@ -107,6 +113,79 @@ vec4 value_quad(uint base, uint token, uint i) { return v_cache[base + token * Q
 // How many of the first `positions` positions the window hides from the last of them.
 uint hidden_by_window(uint positions) {
     return push.Window != 0 && positions > push.Window ? positions - push.Window : 0;
+}
+
+// Where a packed row has its place among the rows of all heads.
+uint place(Sequence seq, uint kv_head, uint packed) {
+    return (seq.first_row + packed / GQA) * push.Heads + kv_head * GQA + packed % GQA;
+}
+
+shared uint last;
+
+// merge counts the splits of a tile of rows that are done. The last one to arrive puts their partial softmaxes together, as
+// "attention_merge" does and in the same order, and leaves the count at 0 for the next dispatch. Nobody waits for anybody, so
+// that it does not matter which workgroups run at the same time, or in which order.
+//
+// What the others wrote is there to be read: each of their invocations makes its writes available to the device before the
+// barrier of its workgroup, behind which the first invocation counts; who has seen the last count then makes all of
+// them visible to itself.
+void merge(Sequence seq, uint kv_head, uint first, uint count) {
+    uint t = gl_LocalInvocationIndex;
+    memoryBarrierBuffer();
+    barrier();
+    uint tile = (gl_WorkGroupID.z * push.KVHeads + kv_head) * gl_NumWorkGroups.x + gl_WorkGroupID.x;
+    if (t == 0) {
+        memoryBarrierBuffer();
+        last = atomicAdd(arrived[tile], 1);
+        memoryBarrierBuffer();
+    }
+    barrier();
+    if (last + 1 < push.Splits) {
+        return;
+    }
+    memoryBarrierBuffer();
+    if (t == 0) {
+        arrived[tile] = 0;
+    }
+
+    // The scores are no longer needed: their place takes weight and weighted sum of each row and split.
+    uint stride = push.Rows * push.Heads;
+    for (uint r = t; r < count; r += LOCAL_SIZE) {
+        uint at = place(seq, kv_head, first + r);
+        float best = NONE;
+        for (uint part = 0; part < push.Splits; part++) {
+            best = max(best, ml[part * stride + at].x);
+        }
+        row_max[r] = best;
+    }
+    barrier();
+    for (uint i = t; i < count * push.Splits; i += LOCAL_SIZE) {
+        uint r = i / push.Splits;
+        vec2 m = ml[i % push.Splits * stride + place(seq, kv_head, first + r)];
+        scores[2 * i] = m.x == NONE ? 0.0 : exp(m.x - row_max[r]);
+        scores[2 * i + 1] = m.y;
+    }
+    barrier();
+    for (uint i = t; i < count * QUADS; i += LOCAL_SIZE) {
+        uint r = i / QUADS;
+        uint at = place(seq, kv_head, first + r) * QUADS + i % QUADS;
+        vec4 value = vec4(0.0);
+        float total = 0.0;
+        for (uint part = 0; part < push.Splits; part += 4) {
+            vec4 v[4]; // loads that do not wait for each other
+            [[unroll]] for (uint j = 0; j < 4; j++) {
+                v[j] = result[min(part + j, push.Splits - 1) * stride * QUADS + at];
+            }
+            [[unroll]] for (uint j = 0; j < 4; j++) {
+                float weight = part + j < push.Splits ? scores[2 * (r * push.Splits + part + j)] : 0.0;
+                if (weight != 0.0) { // a split that saw no page counts for nothing, whatever it left
+                    value = fma(vec4(weight), v[j], value);
+                    total = fma(weight, scores[2 * (r * push.Splits + part + j) + 1], total);
+                }
+            }
+        }
+        merged[at] = total > 0.0 ? value / total : value;
+    }
 }
 
 void main() {
@@ -294,20 +373,21 @@ void main() {
     }
     barrier();
 
-    for (uint i = t; i < count * HEAD_DIM; i += LOCAL_SIZE) {
-        uint r = i / HEAD_DIM;
-        uint d = i % HEAD_DIM;
-        uint row = seq.first_row + (first + r) / GQA;
-        uint head = kv_head * GQA + (first + r) % GQA;
-        float value = rows[r * QUADS + d / 4][d % 4];
+    for (uint i = t; i < count * QUADS; i += LOCAL_SIZE) {
+        uint r = i / QUADS;
+        uint at = place(seq, kv_head, first + r);
+        vec4 value = rows[i];
         if (PARTIAL != 0) {
-            uint at = ((push.Part + split) * push.Rows + row) * push.Heads + head;
-            result[at * HEAD_DIM + d] = value;
-            if (d == 0) {
+            at += (push.Part + split) * push.Rows * push.Heads;
+            result[at * QUADS + i % QUADS] = value;
+            if (i % QUADS == 0) {
                 ml[at] = vec2(row_max[r], row_sum[r]);
             }
         } else {
-            result[(row * push.Heads + head) * HEAD_DIM + d] = row_sum[r] > 0.0 ? value / row_sum[r] : value;
+            result[at * QUADS + i % QUADS] = row_sum[r] > 0.0 ? value / row_sum[r] : value;
         }
+    }
+    if (PARTIAL == MERGED) {
+        merge(seq, kv_head, first, count);
     }
 }

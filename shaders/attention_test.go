@@ -25,6 +25,7 @@ var attentionCases = []attentionCase{
 	{name: "decode", kvHeads: 2, gqa: 2, dim: 128, sequences: []sequence{{1, 1, 200}, {0, 1, 31}, {2, 1, 32}}},
 	{name: "prefill", kvHeads: 1, gqa: 4, dim: 64, sequences: []sequence{{0, 33, 0}, {1, 9, 60}}},
 	{name: "split", kvHeads: 1, gqa: 2, dim: 128, sequences: []sequence{{0, 1, 170}, {1, 2, 20}}, splits: 4},
+	{name: "split among many", kvHeads: 2, gqa: 4, dim: 128, sequences: []sequence{{0, 2, 500}, {1, 1, 7}}, splits: 16},
 	{name: "sharded", kvHeads: 2, gqa: 1, dim: 64, sequences: []sequence{{0, 5, 150}, {1, 1, 3}}, splits: 2, shards: 3},
 	{name: "small window", kvHeads: 1, gqa: 7, dim: 64, sequences: []sequence{{0, 40, 0}, {1, 9, 60}}, window: 5},
 	{name: "window of a page", kvHeads: 1, gqa: 2, dim: 128, sequences: []sequence{{0, 33, 31}, {1, 1, 32}, {2, 1, 31}}, window: 32},
@@ -135,8 +136,9 @@ func attend(q []float64, keys [][2][]float64, scale float64) []float64 {
 	return out
 }
 
-// dispatch runs attention over the shards of the cache, and the merge where it is needed.
-func (c attentionCase) dispatch(b *bed, m shaders.Module, step *batch, q []float32, k, v cache, scale float32) []float32 {
+// dispatch runs attention over the shards of the cache, and the merge where it is needed. Splits are merged in both ways,
+// which must agree to the bit.
+func (c attentionCase) dispatch(b *bed, m shaders.Module, step *batch, q []float32, k, v cache, scale float32) (merged []float32) {
 	b.Helper()
 	heads, splits, shards := c.kvHeads*c.gqa, max(c.splits, 1), max(c.shards, 1)
 	maxRows := 0
@@ -169,6 +171,24 @@ func (c attentionCase) dispatch(b *bed, m shaders.Module, step *batch, q []float
 		}
 		groups := [3]uint32{ceil(maxRows, int(tuning["BR"])), uint32(c.kvHeads * splits), uint32(step.Seqs)}
 		b.run(m, constants, push, groups, floats(q), part(k), part(v), step.array(), out, ml)
+		if splits > 1 && shards == 1 {
+			defer func() {
+				b.Helper()
+				acc, ml, together := output(len(out.words)), output(len(ml.words)), output(step.Rows*heads*c.dim)
+				arrived := uints(make([]uint32, int(groups[0])*c.kvHeads*step.Seqs)...)
+				arrived.written = true
+				for range 2 { // the second time finds the counters as the first left them
+					b.run(m, with(constants, map[string]uint32{"PARTIAL": 2}), push, groups,
+						floats(q), part(k), part(v), step.array(), acc, ml, together, arrived)
+				}
+				if slices.Max(arrived.words) != 0 {
+					b.Errorf("counters of %v are left behind", arrived.words)
+				}
+				if !slices.Equal(together.floats(), merged) {
+					b.Error("the splits that the last workgroup put together differ from those of a dispatch of its own")
+				}
+			}()
+		}
 	}
 	if parts == 1 {
 		return out.floats()
@@ -176,11 +196,11 @@ func (c attentionCase) dispatch(b *bed, m shaders.Module, step *batch, q []float
 	merge := b.modules("attention_merge")[0]
 	mergeConstants := with(shaders.Tuning(merge.Kernel, merge.Variant, b.software(), 0, c.dim, 0),
 		map[string]uint32{"HEAD_DIM": uint32(c.dim)})
-	merged := output(step.Rows * heads * c.dim)
+	whole := output(step.Rows * heads * c.dim)
 	out.written, ml.written = false, false
 	b.run(merge, mergeConstants, shaders.MergePush{Rows: uint32(step.Rows), Heads: uint32(heads), Parts: uint32(parts)},
-		[3]uint32{uint32(heads), uint32(step.Rows), 1}, out, ml, merged)
-	return merged.floats()
+		[3]uint32{uint32(heads), uint32(step.Rows), 1}, out, ml, whole)
+	return whole.floats()
 }
 
 // A row's bits do not depend on the rows beside it: eight tokens at once give what eight steps give.

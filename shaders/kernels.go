@@ -124,7 +124,7 @@ var kernels = []kernel{
 		why:       "norm, rotation and cache write of all heads in one dispatch",
 	},
 	{
-		name: "attention", source: "attention.comp", kv: cacheTypes, buffers: 6, push: AttentionPush{},
+		name: "attention", source: "attention.comp", kv: cacheTypes, buffers: 8, push: AttentionPush{},
 		constants: []string{"LOCAL_SIZE", "HEAD_DIM", "BR", "GQA", "PARTIAL"},
 		gains:     [][]gain{1: {nativeHalf}},
 		why:       "prefill and decode: heads that share keys are packed, keys and values are read once for them",

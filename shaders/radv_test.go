@@ -108,7 +108,10 @@ func hardwareConstants(m shaders.Module) []map[string]uint32 {
 	case "attention":
 		for _, dim := range []int{64, 128, 256} {
 			for _, rows := range []int{2, 4, 2048} {
-				add(rows, dim, 0, map[string]uint32{"HEAD_DIM": uint32(dim), "PARTIAL": uint32(rows & 1)})
+				add(rows, dim, 0, map[string]uint32{"HEAD_DIM": uint32(dim)})
+				if rows == 4 { // decode, whose context is split
+					add(rows, dim, 0, map[string]uint32{"HEAD_DIM": uint32(dim), "PARTIAL": 2})
+				}
 			}
 		}
 	default:

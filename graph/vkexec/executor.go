@@ -24,6 +24,9 @@ type Options struct {
 	// Splits cuts the context of decode attention into so many parts that are computed at the same time; 0: chosen
 	// for the device.
 	Splits int
+	// MergeApart leaves it to a dispatch of its own to put those parts together, where else the last workgroup to arrive does
+	// it; the results are the same.
+	MergeApart bool
 
 	Threads  int                      // host threads that convert weights; 0: 1
 	Progress func(done, total uint64) // bytes of weights uploaded; called from one goroutine
@@ -55,6 +58,7 @@ type Executor struct {
 
 	stepDevice, stepHost  *vk.Buffer // the step buffer and what the host writes of it
 	arena, partial        *vk.Buffer
+	arrived               *vk.Buffer // counts of the splits of an attention that are done: zeros between dispatches
 	experts               *vk.Buffer // the list of tiles of a routing; nil in a model without experts
 	reduce, results       *vk.Buffer // partial and final results of the tails
 	counts, penaltyParams *vk.Buffer // histories for penalties; made when first asked for
@@ -153,6 +157,7 @@ func (e *Executor) place(ctx context.Context, source Source) error {
 		{&e.stepHost, "step (host)", uint64(e.step.Words()) * 4, vk.HostToDevice},
 		{&e.arena, "arena", e.arenaBytes(nil), vk.DeviceLocal},
 		{&e.partial, "attention parts", e.partialBytes(heads, g.KV.HeadDim), vk.DeviceLocal},
+		{&e.arrived, "arrived splits", arrivedBytes(heads), vk.DeviceLocal},
 		{&e.reduce, "reduction", uint64(o.Slots) * uint64(reduceGroups(g.Vocab)) * (2 + 2*shaders.TopK) * 4, vk.DeviceLocal},
 		{&e.results, "results", uint64(o.Slots) * topKWords * 4, vk.DeviceToHost},
 	}
@@ -173,6 +178,9 @@ func (e *Executor) place(ctx context.Context, source Source) error {
 		return err
 	}
 	e.ropes.bytes = nil
+	if err := e.dev.UploadBytes(ctx, whole(e.arrived), make([]byte, e.arrived.Size())); err != nil {
+		return err
+	}
 	e.dev.FreeStaging()
 	return nil
 }
@@ -254,6 +262,13 @@ func (e *Executor) partialBytes(heads, headDim int) uint64 {
 	return max(few, many) + graph.ArenaAlign
 }
 
+// arrivedBytes is the size of the counters of the tiles that the context of a step is split for. A step of MaxColumns tokens in
+// s sequences has at most (MaxColumns+1-s)·s rows of tiles.
+func arrivedBytes(heads int) uint64 {
+	const most = (shaders.MaxColumns + 1) * (shaders.MaxColumns + 1) / 4
+	return uint64(heads) * most * 4
+}
+
 // partials places the partial results of an attention op: accumulators, then maxima and sums.
 func (e *Executor) partials(rows, parts, heads, headDim int) (acc, ml vk.Range) {
 	n := uint64(rows * parts * heads)
@@ -306,7 +321,7 @@ func (e *Executor) Memory() (weights, kv, scratch uint64) {
 		weights += a.Bytes()
 	}
 	kv = KVBytes(e.model.KV, e.kv.kind, e.kv.pages*shaders.PageTokens)
-	for _, b := range []*vk.Buffer{e.rope, e.stepDevice, e.stepHost, e.arena, e.partial, e.reduce, e.results} {
+	for _, b := range []*vk.Buffer{e.rope, e.stepDevice, e.stepHost, e.arena, e.partial, e.arrived, e.reduce, e.results} {
 		scratch += b.Size()
 	}
 	for _, b := range []*vk.Buffer{e.experts, e.units.factors} {
@@ -334,7 +349,7 @@ func (e *Executor) Close() {
 		e.kv.close()
 	}
 	buffers := []**vk.Buffer{
-		&e.rope, &e.stepDevice, &e.stepHost, &e.arena, &e.partial, &e.reduce, &e.results,
+		&e.rope, &e.stepDevice, &e.stepHost, &e.arena, &e.partial, &e.arrived, &e.reduce, &e.results,
 		&e.counts, &e.penaltyParams, &e.experts, &e.units.factors,
 	}
 	for _, b := range buffers {

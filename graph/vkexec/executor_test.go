@@ -193,7 +193,7 @@ func TestReplay(t *testing.T) {
 // TestColumns: 2 to 8 tokens in one step give the bits of as many steps of one token.
 func TestColumns(t *testing.T) {
 	for _, o := range []Options{
-		{Splits: 1}, {Splits: 2, FuseNorm: true}, {Splits: 1, KV: "q8_0"}, {Splits: 2, FuseNorm: true, KV: "q8_0"}, {Splits: 2, FuseNorm: true, KV: "q4_0"},
+		{Splits: 1}, {Splits: 2, FuseNorm: true}, {Splits: 2, FuseNorm: true, MergeApart: true}, {Splits: 1, KV: "q8_0"}, {Splits: 2, FuseNorm: true, KV: "q8_0"}, {Splits: 2, FuseNorm: true, KV: "q4_0"},
 	} {
 		o.Context = 64
 		one, many := tiny(t, "qwen3-dense-tied", unmasked, o), tiny(t, "qwen3-dense-tied", unmasked, o)
@@ -319,7 +319,8 @@ func TestDispatchCounts(t *testing.T) {
 	}{
 		{Options{Splits: 1}, 8, 5},
 		{Options{Splits: 1, FuseNorm: true}, 6, 4},
-		{Options{Splits: 2, FuseNorm: true}, 7, 4},
+		{Options{Splits: 2, FuseNorm: true}, 6, 4},
+		{Options{Splits: 2, FuseNorm: true, MergeApart: true}, 7, 4},
 	} {
 		c.o.Context = 64
 		e := tiny(t, "qwen3-dense-tied", unmasked, c.o)

@@ -238,11 +238,23 @@ func (l *lowering) attention(n *graph.Node) {
 	splits := l.e.splits(l.key.rows)
 	shards := l.e.kv.layers[n.Layer]
 	parts := splits * len(shards)
-	acc, ml := out, out
 	set := map[string]uint32{"HEAD_DIM": uint32(d), "GQA": uint32(gqa)}
+	results := []binding{writes(out), writes(out), writes(out), writes(out)}
+	acc, ml := out, out
 	if parts > 1 {
-		set["PARTIAL"] = 1
 		acc, ml = l.e.partials(l.key.rows, parts, n.Heads, d)
+		set["PARTIAL"] = 1
+		results = []binding{writes(acc), writes(ml), writes(ml), writes(ml)}
+	}
+	candidates := l.attentions(d, gqa, set)
+	k := l.choose(candidates...)
+	grid := func(c constants) [3]uint32 {
+		return [3]uint32{ceilDiv(uint32(l.key.widest*gqa), c.get("BR")), uint32(kvHeads * splits), uint32(l.key.seqs)}
+	}
+	merged := parts > 1 && len(shards) == 1 && l.mergesLast(k, splits, grid)
+	if merged {
+		set["PARTIAL"] = 2
+		results = []binding{updates(acc), updates(ml), writes(out), updates(whole(l.e.arrived))}
 	}
 	for i, s := range shards {
 		push := shaders.AttentionPush{
@@ -250,17 +262,29 @@ func (l *lowering) attention(n *graph.Node) {
 			SeqsAt: uint32(l.e.step.SeqsAt()), BlocksAt: uint32(l.e.step.BlocksAt()), MaxBlocks: uint32(l.e.step.MaxBlocks),
 			FirstPage: uint32(s.first), Pages: uint32(s.pages), Splits: uint32(splits), Part: uint32(i * splits), Scale: float32(n.Scale), Window: uint32(n.Window),
 		}
-		k := l.choose(l.attentions(d, gqa, set)...)
-		l.add(n, k, push, func(c constants) [3]uint32 {
-			return [3]uint32{ceilDiv(uint32(l.key.widest*gqa), c.get("BR")), uint32(kvHeads * splits), uint32(l.key.seqs)}
-		}, reads(q), reads(s.k), reads(s.v), reads(l.e.stepRange()), writes(acc), writes(ml))
+		l.add(n, k, push, grid, append([]binding{reads(q), reads(s.k), reads(s.v), reads(l.e.stepRange())}, results...)...)
 	}
-	if parts > 1 {
+	if parts > 1 && !merged {
 		push := shaders.MergePush{Rows: uint32(l.key.rows), Heads: uint32(n.Heads), Parts: uint32(parts)}
 		k := kernel{name: "attention_merge", rows: n.Heads, k: d, n: l.key.rows, set: map[string]uint32{"HEAD_DIM": uint32(d)}}
 		l.add(n, k, push, func(constants) [3]uint32 { return [3]uint32{push.Heads, push.Rows, 1} },
 			reads(acc), reads(ml), writes(out))
 	}
+}
+
+// mergesLast tells whether the last workgroup to arrive puts the splits of a context together, which saves a dispatch and a
+// barrier per layer: the kernel must be one that does it, with room for the splits' weights, and the tiles be no more than
+// there are counters for.
+func (l *lowering) mergesLast(k kernel, splits int, grid func(constants) [3]uint32) bool {
+	if l.e.options.MergeApart || k.name != "attention" || l.err != nil {
+		return false
+	}
+	_, c, err := l.e.kernel(k)
+	if err != nil {
+		return false
+	}
+	g := grid(c)
+	return splits <= int(c.get("LOCAL_SIZE"))/2 && uint64(g[0])*uint64(l.g.KV.Heads)*uint64(g[2])*4 <= l.e.arrived.Size()
 }
 
 func (l *lowering) pair(name string, n *graph.Node) {

@@ -446,8 +446,8 @@ func (k kernel) tunable() bool {
 
 // planVariant is a way to compute decode steps.
 type planVariant struct {
-	fuseNorm bool
-	splits   int
+	fuseNorm, mergeApart bool
+	splits               int
 }
 
 func (v planVariant) String() string {
@@ -456,14 +456,17 @@ func (v planVariant) String() string {
 
 // planVariants are those that fit the memory that the executor has, its own first.
 func (e *Executor) planVariants() []planVariant {
-	own := planVariant{e.options.FuseNorm, e.options.Splits}
+	own := planVariant{e.options.FuseNorm, e.options.MergeApart, e.options.Splits}
 	all := []planVariant{own}
+	if own.splits > 1 {
+		all = append(all, planVariant{own.fuseNorm, !own.mergeApart, own.splits})
+	}
 	for _, by := range []int{2, 4, 8} {
 		if splits := own.splits / by; splits >= 1 {
-			all = append(all, planVariant{own.fuseNorm, splits})
+			all = append(all, planVariant{own.fuseNorm, own.mergeApart, splits})
 		}
 	}
-	return append(all, planVariant{!own.fuseNorm, own.splits})
+	return append(all, planVariant{!own.fuseNorm, own.mergeApart, own.splits})
 }
 
 // planChoices is the choice of how decode steps are computed, measured by whole steps. It takes effect at once where it was
@@ -474,7 +477,9 @@ func (e *Executor) planChoices() (*measuring, error) {
 	for _, v := range variants {
 		choice.Candidates = append(choice.Candidates, v.String())
 	}
-	use := func(i int) { e.options.FuseNorm, e.options.Splits = variants[i].fuseNorm, variants[i].splits }
+	use := func(i int) {
+		e.options.FuseNorm, e.options.MergeApart, e.options.Splits = variants[i].fuseNorm, variants[i].mergeApart, variants[i].splits
+	}
 	s := &subject{plan: func(i int) (*vk.Commands, error) {
 		defer use(0)
 		use(i)
