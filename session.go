@@ -226,6 +226,18 @@ type OpTime = vkexec.OpTime
 // Profile returns the device time by operation since the last call, longest first. It needs Options.Profile.
 func (s *Session) Profile() []OpTime { return s.model.engine.Profile() }
 
+// KernelTime is what one form of a kernel takes for one operation of a step.
+type KernelTime = vkexec.KernelTime
+
+// TimeKernels times, each by itself, the kernels of a step of so many tokens behind depth others: a decode step of 1, or one
+// chunk of a prompt. No session may be open.
+func (m *Model) TimeKernels(ctx context.Context, tokens, depth int) ([]KernelTime, error) {
+	return m.engine.TimeKernels(ctx, tokens, depth)
+}
+
+// Chunk is the number of tokens of a prompt that are computed at a time, at most.
+func (m *Model) Chunk() int { return m.exec.Chunk() }
+
 // Close ends the session, at any time and from any goroutine: an answer under way ends with [ErrClosed] at its next token.
 func (s *Session) Close() error {
 	s.s.Close()

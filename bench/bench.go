@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 
 	"github.com/qwenvk/qwenvk"
 )
@@ -18,6 +17,10 @@ type Options struct {
 	Gen    []int // tokens of an answer to write
 	Depth  []int // tokens in the cache beforehand; nil: 0
 	Reps   int   // timed repetitions of each test
+
+	// Kernels adds a row "kernels" for each depth: what the kernels of a decode step, and of a prompt of Prompt[0] tokens,
+	// take by themselves. Profile adds to each test what its dispatches took; the runtime must have been opened for it.
+	Kernels, Profile bool
 
 	Limits   qwenvk.Limits // of the device, for shares of them; zero: unknown
 	Version  string        // of the program, for Row.Program
@@ -94,44 +97,39 @@ type Row struct {
 	Profile []Kernel `json:"profile,omitempty"` // of the test's dispatches
 }
 
-// Limits are what the device gives at most, as measured beside the tests; null where it was not measured or does not exist.
-type Limits struct {
-	CopyGBPS   *float64 `json:"copy_gbps"` // 1e9 bytes read and written per second by a copy
-	ReadGBPS   *float64 `json:"read_gbps"` // 1e9 bytes read per second
-	FP32GFLOPS *float64 `json:"fp32_gflops"`
-}
-
-// LimitsOf states limits in the units of reports.
-func LimitsOf(l qwenvk.Limits) Limits {
-	giga := func(v float64) *float64 {
-		if v <= 0 {
-			return nil
-		}
-		v /= 1e9
-		return &v
-	}
-	return Limits{CopyGBPS: giga(l.CopyBytes), ReadGBPS: giga(l.ReadBytes), FP32GFLOPS: giga(l.FMA)}
-}
-
-// String says the limits in words, for people.
-func (l Limits) String() string {
-	var parts []string
-	for _, p := range []struct {
-		value *float64
-		words string
-	}{{l.CopyGBPS, "copies %.1f GB/s"}, {l.ReadGBPS, "reads %.1f GB/s"}, {l.FP32GFLOPS, "computes %.0f GFLOP/s in float32"}} {
-		if p.value != nil {
-			parts = append(parts, fmt.Sprintf(p.words, *p.value))
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
-// Run measures a model with one session of its own. What is finished when an error comes is returned with it.
+// Run measures a model with one session of its own; with Kernels nobody else may have one. What is finished when an error
+// comes is returned with it.
 func Run(ctx context.Context, rt *qwenvk.Runtime, m *qwenvk.Model, o Options) (rows []Row, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	if len(o.Depth) == 0 {
+		o.Depth = []int{0}
+	}
+	if rows, err = runTests(ctx, rt, m, o); err != nil || !o.Kernels {
+		return rows, err
+	}
+	for _, depth := range o.Depth {
+		r := describe(rt, m, o)
+		r.Test, r.Depth, r.TPS = atDepth("kernels", depth), depth, []float64{}
+		if r.Kernels, err = timeKernels(ctx, m, o, depth, r.Limits); err != nil {
+			return rows, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+// atDepth names a test.
+func atDepth(test string, depth int) string {
+	if depth > 0 {
+		test += fmt.Sprintf(" @ d%d", depth)
+	}
+	return test
+}
+
+// runTests runs the tests with a session.
+func runTests(ctx context.Context, rt *qwenvk.Runtime, m *qwenvk.Model, o Options) (rows []Row, err error) {
 	s, err := m.NewSession()
 	if err != nil {
 		return nil, err
@@ -141,11 +139,7 @@ func Run(ctx context.Context, rt *qwenvk.Runtime, m *qwenvk.Model, o Options) (r
 		return nil, fmt.Errorf("the tests need a context of %d tokens and the model was loaded with %d: %w", need, s.Context(), qwenvk.ErrContextFull)
 	}
 	b := &bencher{session: s, options: o, base: describe(rt, m, o), ids: randomIDs(o.Context(), m.Info().Vocab)}
-	depths := o.Depth
-	if len(depths) == 0 {
-		depths = []int{0}
-	}
-	for _, depth := range depths {
+	for _, depth := range o.Depth {
 		for _, n := range o.Prompt {
 			if err := b.test(ctx, "pp", n, depth); err != nil {
 				return b.rows, err
@@ -198,10 +192,7 @@ func (b *bencher) test(ctx context.Context, kind string, n, depth int) error {
 		return nil
 	}
 	r := b.base
-	r.Test, r.Depth = fmt.Sprintf("%s%d", kind, n), depth
-	if depth > 0 {
-		r.Test += fmt.Sprintf(" @ d%d", depth)
-	}
+	r.Test, r.Depth = atDepth(fmt.Sprintf("%s%d", kind, n), depth), depth
 	run := b.prompt
 	if r.Prompt = n; kind == "tg" {
 		r.Prompt, r.Gen, run = 0, n, b.answer
@@ -221,6 +212,9 @@ func (b *bencher) test(ctx context.Context, kind string, n, depth int) error {
 			dispatches, barriers, submits := float64(result.Counts.Dispatches), float64(result.Counts.Barriers), result.Counts.Submits
 			r.Dispatches, r.Barriers, r.Submits = &dispatches, &barriers, &submits
 		}
+	}
+	if b.options.Profile {
+		r.Profile = profileOf(b.session.Profile(), r.Test, r.Limits)
 	}
 	r.TPSMean, r.TPSStd = meanAndSpread(r.TPS)
 	r.TPSMid = median(r.TPS)
@@ -250,6 +244,7 @@ func (b *bencher) prompt(ctx context.Context, n, depth int) (tps float64, result
 			return 0, result, err
 		}
 	}
+	b.session.Profile() // of the depth, which is not what is measured
 	if result, err = b.generate(ctx, depth+n, 1); err != nil {
 		return 0, result, err
 	}
@@ -261,6 +256,7 @@ func (b *bencher) prompt(ctx context.Context, n, depth int) (tps float64, result
 
 // answer times n decode steps behind depth tokens. The first token comes from the prompt and is not counted.
 func (b *bencher) answer(ctx context.Context, n, depth int) (tps float64, result qwenvk.Result, err error) {
+	b.session.Profile()
 	if result, err = b.generate(ctx, max(depth, 1), n+1); err != nil {
 		return 0, result, err
 	}

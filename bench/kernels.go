@@ -1,8 +1,11 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"strings"
+
+	"github.com/qwenvk/qwenvk"
 )
 
 // Kernel is what a kernel reaches, timed by itself or in a test.
@@ -122,4 +125,66 @@ func kernelBars(kernels []Kernel) []plotBar {
 		bars = append(bars, bar)
 	}
 	return bars
+}
+
+// timeKernels times the kernels of a decode step and of a prompt behind depth tokens.
+func timeKernels(ctx context.Context, m *qwenvk.Model, o Options, depth int, l Limits) ([]Kernel, error) {
+	var all []Kernel
+	steps := []int{1}
+	if len(o.Prompt) > 0 && o.Prompt[0] > 1 {
+		steps = append(steps, min(o.Prompt[0], m.Chunk()))
+	}
+	for _, tokens := range steps {
+		times, err := m.TimeKernels(ctx, tokens, depth)
+		if err != nil {
+			return nil, err
+		}
+		group := "decode"
+		if tokens > 1 {
+			group = fmt.Sprintf("prompt of %d", tokens)
+		}
+		all = append(all, kernelsOf(times, group, l)...)
+	}
+	return all, nil
+}
+
+// kernelsOf places the times of one step.
+func kernelsOf(times []qwenvk.KernelTime, group string, l Limits) []Kernel {
+	var total float64
+	for _, t := range times {
+		if t.Used {
+			total += t.NS * float64(t.Dispatches)
+		}
+	}
+	kernels := make([]Kernel, len(times))
+	for i, t := range times {
+		kernels[i] = Kernel{
+			Kernel: t.Module, For: t.For, Shape: t.Shape, Group: group, Used: t.Used, Dispatches: t.Dispatches,
+			Micros: t.NS / 1e3, Bytes: t.Bytes, FLOPs: t.FLOPs,
+		}
+		if t.Used && total > 0 {
+			kernels[i].TimeShare = t.NS * float64(t.Dispatches) / total
+		}
+		kernels[i].place(l)
+	}
+	return kernels
+}
+
+// profileOf places what the dispatches of a test took.
+func profileOf(times []qwenvk.OpTime, group string, l Limits) []Kernel {
+	var total float64
+	for _, t := range times {
+		total += t.NS
+	}
+	var kernels []Kernel
+	for _, t := range times {
+		n := float64(max(t.Dispatches, 1))
+		k := Kernel{Kernel: t.Op, For: t.Label, Group: group, Used: true, Dispatches: t.Dispatches, Micros: t.NS / n / 1e3, Bytes: t.Moved / n, FLOPs: t.FLOPs / n}
+		if total > 0 {
+			k.TimeShare = t.NS / total
+		}
+		k.place(l)
+		kernels = append(kernels, k)
+	}
+	return kernels
 }

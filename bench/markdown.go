@@ -22,8 +22,19 @@ func Markdown(rows []Row) string {
 			fmt.Sprintf("%.2f M", float64(r.Params)/1e6), "Vulkan", r.Test, fmt.Sprintf("%.2f ± %.2f", r.TPSMean, r.TPSStd), share,
 		})
 	}
-	// The columns of numbers, as in llama-bench.
-	return markdownTable(table, func(column int) bool { return column != 0 && column != 3 })
+	var b strings.Builder
+	if len(table) > 1 {
+		// The columns of numbers, as in llama-bench.
+		b.WriteString(markdownTable(table, func(column int) bool { return column != 0 && column != 3 }))
+	}
+	for _, r := range rows {
+		for _, list := range [][]Kernel{r.Profile, r.Kernels} {
+			if len(list) > 0 {
+				b.WriteString("\n" + KernelsMarkdown(list))
+			}
+		}
+	}
+	return b.String()
 }
 
 // markdownTable writes a table whose first line is its header, columns as wide as their widest cell.

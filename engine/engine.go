@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"time"
@@ -76,6 +77,21 @@ func (e *Engine) Profile() []vkexec.OpTime {
 		return nil
 	}
 	return e.exec.Profile()
+}
+
+// TimeKernels times the kernels of a step of so many tokens behind depth others; see vkexec.Executor.TimeKernels. No session
+// may be open.
+func (e *Engine) TimeKernels(ctx context.Context, tokens, depth int) ([]vkexec.KernelTime, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.closed:
+		return nil, ErrClosed
+	case len(e.sessions) > 0:
+		return nil, errors.New("kernels cannot be timed while a session is open: it would lose its cache")
+	}
+	e.lastStep = nil
+	return e.exec.TimeKernels(ctx, tokens, depth)
 }
 
 // minChunk is the smallest chunk that slow steps are cut to: below it the weights are read too often.

@@ -34,6 +34,8 @@ func (p *program) benchCommand() *cli.Command {
 			onOff(deviceFlags, "retune", "measure again which kernels are the fastest on the device, and keep it for all commands"),
 			text(deviceFlags, "random", "instead of a MODEL: random weights in the `shape` of a published one, made on the device: 0.6b, 1.7b, 4b, 8b, 14b, 32b, 30b-a3b, 235b-a22b, bench-s, bench-moe"),
 			text(deviceFlags, "type", "with --random: `TYPE` of the weights, as in qwenvk quantize, or any other type of GGUF files (default Q4_0)"),
+			onOff(promptFlags, "kernels", "time each kernel by itself too, and the forms that it could have, at the model's own shapes"),
+			onOff(promptFlags, "profile", "time every dispatch of the tests; they are a little slower for it"),
 			text(outputFlags, "output-format,o", "`md/json/csv/html`: a table, a document for programs, one for spreadsheets, a report with plots (default md)"),
 		}, computeFlags()),
 		Action: p.bench,
@@ -175,7 +177,7 @@ func randomModel(c *cli.Context) (opener, error) {
 }
 
 func benchOptions(c *cli.Context) (bench.Options, error) {
-	o := bench.Options{Reps: 5, Version: version()}
+	o := bench.Options{Reps: 5, Version: version(), Kernels: c.Bool("kernels"), Profile: c.Bool("profile")}
 	err := firstError(arguments(c, 0, 1), oneOf(c, "output-format", "md", "json", "csv", "html"), between(c, "reps", 1, maxInt))
 	if err != nil {
 		return o, err

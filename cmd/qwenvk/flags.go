@@ -166,7 +166,7 @@ func firstError(errs ...error) error {
 func (p *program) runtimeOptions(c *cli.Context) (qwenvk.Options, error) {
 	o := qwenvk.Options{
 		Device: c.String("device"), Validate: c.Bool("validate"), Log: p.logger(),
-		Profile: isYes(os.Getenv("QWENVK_PROFILE")),
+		Profile: isYes(os.Getenv("QWENVK_PROFILE")) || c.Bool("profile"),
 		FindNaN: isYes(os.Getenv("QWENVK_NAN")),
 		Tuning:  qwenvk.Tuning(os.Getenv("QWENVK_TUNING")),
 	}

@@ -106,7 +106,6 @@ func argumentTable(app *cli.App) cliargs.Table {
 			}
 			row.Flags = append(row.Flags, cliargs.Flag{Names: f.Names(), Switch: !takes})
 		}
-		row.Flags = append(row.Flags, absentFlags(c.Name)...)
 		t.Commands = append(t.Commands, row)
 	}
 	t.Commands = append(t.Commands, absentCommands()...)

@@ -71,6 +71,7 @@ type Executor struct {
 	clock     uint64
 	stats     Stats
 	times     profile
+	past      float64 // tokens in front of the last step, on average over its sequences
 
 	measured *tuner.Table // nil: the constants are those of the table of kernels
 	tuned    Tuned

@@ -87,6 +87,7 @@ type stage struct {
 	op    string
 	label string
 	bytes uint64 // bound weight bytes
+	work  work   // with Options.Profile
 }
 
 // dispatch is one lowered command before recording.
@@ -212,6 +213,7 @@ func (e *Executor) record(ctx context.Context, key planKey) (*Plan, error) {
 		order(accesses)
 		if e.options.Profile {
 			rec.Timestamp(i)
+			d.work = l.work(&d)
 		}
 		d.record(rec, pipelines[i], ranges)
 		p.stages = append(p.stages, d.stage)

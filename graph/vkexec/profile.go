@@ -9,6 +9,8 @@ type OpTime struct {
 	Dispatches int     // how many were timed
 	NS         float64 // device nanoseconds, all together
 	Bytes      uint64  // weight bytes read, all together
+	Moved      float64 // bytes of weights, cache and activations that had to move at least, all together
+	FLOPs      float64 // all together
 }
 
 // GBps is the rate at which the weights were read.
@@ -22,8 +24,9 @@ func (t OpTime) GBps() float64 {
 // profile collects the times of the plans that ran.
 type profile map[[2]string]*OpTime
 
-// note adds the timestamps of one run; n stages have n+1 of them.
-func (p profile) note(stages []stage, ns []float64) {
+// note adds the timestamps of one run; n stages have n+1 of them. past is the mean number of tokens that the step's
+// sequences had in the cache before it.
+func (p profile) note(stages []stage, ns []float64, past float64) {
 	for i, s := range stages {
 		if i+1 >= len(ns) {
 			return
@@ -37,6 +40,9 @@ func (p profile) note(stages []stage, ns []float64) {
 		t.Dispatches++
 		t.NS += ns[i+1] - ns[i]
 		t.Bytes += s.bytes
+		moved, flops := s.work.at(past)
+		t.Moved += moved
+		t.FLOPs += flops
 	}
 }
 

@@ -108,12 +108,17 @@ func (e *Executor) Run(ctx context.Context, s Step, tail Tail, h History) (*Resu
 		s.Adapters.setScales(s.Scales)
 	}
 	e.current = s.Adapters
+	e.past = 0
+	for _, q := range s.Seqs {
+		e.past += float64(q.Start) / float64(len(s.Seqs))
+	}
 	return e.run(ctx, key)
 }
 
 // Next computes the step that follows a decode step with TailGreedy, from what that left on the device: seqs
 // sequences, one row each, with that step's adapters.
 func (e *Executor) Next(ctx context.Context, seqs int, h History) (*Result, error) {
+	e.past++ // every sequence has one token more
 	return e.run(ctx, planKey{rows: seqs, seqs: seqs, widest: 1, tail: TailGreedy, history: h, adapters: e.current})
 }
 
@@ -143,7 +148,7 @@ func (e *Executor) run(ctx context.Context, key planKey) (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.times.note(p.stages, ns)
+		e.times.note(p.stages, ns, e.past)
 	}
 	return e.result(p)
 }

@@ -376,7 +376,11 @@ func (e *Executor) prepareStep() {
 
 // stepOf describes a step of so many tokens of one sequence behind a cache of tuneDepth tokens, if it holds as many.
 func (e *Executor) stepOf(rows int) planKey {
-	start := max(0, min(tuneDepth, e.step.MaxBlocks*shaders.PageTokens-rows))
+	return e.stepBehind(rows, max(0, min(tuneDepth, e.step.MaxBlocks*shaders.PageTokens-rows)))
+}
+
+// stepBehind describes a step of so many tokens of one sequence behind start tokens in the cache.
+func (e *Executor) stepBehind(rows, start int) planKey {
 	for i, v := range []int{0, 0, rows, start} {
 		e.putStep(e.step.SeqsAt()+i, uint32(v))
 	}
