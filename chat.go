@@ -33,6 +33,8 @@ type ChatOptions struct {
 	// stays, and so do all in Messages.
 	ContextShift bool
 
+	Speculate Speculate // tokens guessed ahead; the answers stay the same
+
 	Constraint *Constraint // form of the answers; nil: any. The model can't call Tools then, whose marks fit no form
 }
 
@@ -293,6 +295,7 @@ func (t *turn) answer(ctx context.Context, tools chat.Tools, yield func(Delta, e
 	for tok, err := range c.session.Generate(ctx, ids, GenerateOptions{
 		Sampling: sampling, MaxTokens: t.options.MaxTokens, Stop: t.options.Stop,
 		Reasoning: true, ThinkBudget: t.options.ThinkBudget, Shift: t.shift(prompt), Constraint: t.options.Constraint,
+		Speculate: t.options.Speculate,
 	}) {
 		if err != nil {
 			return a, err

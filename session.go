@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/qwenvk/qwenvk/engine"
@@ -30,6 +31,9 @@ type GenerateOptions struct {
 	// Shift makes room when the context is full, also for a prompt that does not fit; nil: the answer ends there, with the
 	// finish reason "length". What stays is computed anew.
 	Shift Shift
+
+	// Speculate has tokens guessed, so that one step of the model checks several; the answer stays the same to the token.
+	Speculate Speculate
 
 	// Constraint gives the answer its form; nil: any. It governs what follows the <think> block, which is ended early enough
 	// for the shortest answer that fits. See [Model.NewJSONConstraint]. Errors: [ErrBudget], [ErrMisfit].
@@ -74,7 +78,9 @@ type Usage struct {
 	PromptTokens     int // of the whole prompt
 	CachedTokens     int // of those, found in the session's cache
 	CompletionTokens int // generated, an end token included
-	ReasoningTokens  int // of those, in the <think> block at the beginning, with its tags
+	DraftedTokens    int // guessed by GenerateOptions.Speculate
+	AcceptedTokens   int // of those, how many proved right
+	ReasoningTokens  int // of CompletionTokens, in the <think> block at the beginning, with its tags
 }
 
 // Timings are wall times in milliseconds, and tokens per second.
@@ -96,6 +102,9 @@ type Session struct {
 	model    *Model
 	s        *engine.Session
 	adapters []AdapterUse
+
+	draftMu sync.Mutex
+	draft   *Session // of the model that guesses, with the last Speculate.Draft; nil: none
 }
 
 // NewSession opens a session, on which the adapters of the load act. There may be any number of sessions: the model has a
@@ -135,6 +144,10 @@ func (s *Session) Generate(ctx context.Context, ids []int32, o GenerateOptions) 
 		}
 		if matcher != nil {
 			inner.Constraint = matcher
+		}
+		if inner.Speculate, err = s.speculation(o.Speculate); err != nil {
+			yield(Token{}, err)
+			return
 		}
 		for t, err := range s.s.Generate(ctx, ids, inner) {
 			if !yield(Token(t), err) {
@@ -176,7 +189,7 @@ func (s *Session) Result() Result {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	out := Result{
 		FinishReason: string(r.FinishReason), IDs: r.IDs, Shifts: r.Shifts,
-		Usage:   Usage{PromptTokens: r.PromptTokens, CachedTokens: r.CachedTokens, CompletionTokens: len(r.IDs), ReasoningTokens: r.ReasoningTokens},
+		Usage:   Usage{PromptTokens: r.PromptTokens, CachedTokens: r.CachedTokens, CompletionTokens: len(r.IDs), ReasoningTokens: r.ReasoningTokens, DraftedTokens: r.Drafted, AcceptedTokens: r.Accepted},
 		Timings: Timings{PrefillMS: ms(r.Prefill), FirstTokenMS: ms(r.FirstToken), DecodeMS: ms(r.Decode)},
 		Counts:  Counts{Dispatches: r.Dispatches, Barriers: r.Barriers, Submits: r.SubmitsPerDecode},
 	}
@@ -241,5 +254,8 @@ func (m *Model) Chunk() int { return m.exec.Chunk() }
 // Close ends the session, at any time and from any goroutine: an answer under way ends with [ErrClosed] at its next token.
 func (s *Session) Close() error {
 	s.s.Close()
+	s.draftMu.Lock()
+	defer s.draftMu.Unlock()
+	s.closeDraft()
 	return nil
 }

@@ -44,12 +44,13 @@ func (g *generation) checkChoice() error {
 	return nil
 }
 
-// choose takes the device's arg max, or draws from its candidates; where these do not decide, from all logits.
-func (g *generation) choose(ctx context.Context, r *vkexec.Result) (id int32, err error) {
+// choose takes the device's arg max of a row of the step's choices, or draws from its candidates; where these do not decide,
+// from all logits.
+func (g *generation) choose(ctx context.Context, r *vkexec.Result, row int) (id int32, err error) {
 	if len(r.IDs) > 0 {
-		return r.IDs[0], nil
+		return r.IDs[row], nil
 	}
-	c := r.Candidates[0]
+	c := r.Candidates[row]
 	best := sampler.Candidates{
 		IDs: c.IDs, Logits: c.Logits, Max: float64(c.Max), LogSumExp: float64(c.LogSumExp), Vocab: g.s.e.exec.Vocab(),
 	}
@@ -64,14 +65,14 @@ func (g *generation) choose(ctx context.Context, r *vkexec.Result) (id int32, er
 	}
 	var logits []float32
 	if !decided {
-		if logits, err = g.allLogits(ctx, r); err != nil {
+		if logits, err = g.allLogits(ctx, r, row); err != nil {
 			return 0, err
 		}
 		if id, err = g.fromAll(logits, adjust); err != nil {
 			return 0, err
 		}
 	}
-	return id, g.note(ctx, id, r, best, logits)
+	return id, g.note(ctx, id, r, row, best, logits)
 }
 
 // fromAll draws from all logits, which are not changed where they are needed again.
@@ -93,10 +94,13 @@ func (g *generation) fromAll(logits []float32, adjust sampler.Adjustments) (int3
 	return g.sampler.SampleProcessed(logits)
 }
 
-// allLogits downloads the logits of the step under way.
-func (g *generation) allLogits(ctx context.Context, r *vkexec.Result) ([]float32, error) {
+// allLogits downloads a row of the logits of the step under way, or errStale where another one came in between.
+func (g *generation) allLogits(ctx context.Context, r *vkexec.Result, row int) ([]float32, error) {
+	if g.guess.stale() {
+		return nil, errStale
+	}
 	if g.logits == nil {
 		g.logits = make([]float32, g.s.e.exec.Vocab())
 	}
-	return g.logits, g.s.e.exec.Logits(context.WithoutCancel(ctx), r, 0, g.logits)
+	return g.logits, g.s.e.exec.Logits(context.WithoutCancel(ctx), r, row, g.logits)
 }

@@ -23,6 +23,7 @@ type GenerateOptions struct {
 	Constraint Constraint // which tokens may come; nil: all
 	LogProbs   int        // tokens to tell the log-probability of with each chosen one, the most probable; 0: none
 	Shift      Shift      // makes room where the context is full; nil: the answer ends there
+	Speculate  Speculation
 	Reasoning  *Reasoning // the block at the beginning in which the model may think; nil: the answer has none
 }
 
@@ -53,6 +54,8 @@ type Result struct {
 	PromptTokens     int
 	CachedTokens     int // of the prompt, found in the cache
 	Shifts           int // how often the context was full and Shift made room
+	Drafted          int // tokens that Speculate guessed
+	Accepted         int // of those, how many the model chose as well
 	ReasoningTokens  int // of IDs: those of the Reasoning block, with its tags
 	Prefill          time.Duration
 	FirstToken       time.Duration // from the call to the first token
@@ -79,8 +82,9 @@ func (s *Session) Generate(ctx context.Context, ids []int32, o GenerateOptions) 
 			return
 		}
 		defer s.leave()
-		g := &generation{s: s, o: o, ids: ids, begin: time.Now(), block: newBlock(o.Reasoning)}
+		g := &generation{s: s, o: o, ids: ids, begin: time.Now(), block: newBlock(o.Reasoning), fresh: true}
 		s.result = Result{PromptTokens: len(ids)}
+		defer func() { g.guess.close() }()
 		err := g.run(ctx, yield)
 		s.result.ReasoningTokens = g.block.reasoning()
 		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -113,6 +117,10 @@ type generation struct {
 	shortest int       // answer that the constraint allows, in tokens
 	logits   []float32 // scratch of choices among all logits
 	noted    Token     // LogProb and Top of the id chosen last
+
+	fresh   bool         // the device does not hold this sequence's next id
+	counted int          // ids of the answer that are in the device's history
+	guess   *speculation // nil: no tokens are guessed
 }
 
 func (g *generation) run(ctx context.Context, yield func(Token, error) bool) error {
@@ -149,6 +157,9 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 	if err := g.checkChoice(); err != nil {
 		return err
 	}
+	if g.guess, err = g.newSpeculation(); err != nil {
+		return err
+	}
 	s.begin(len(g.ids))
 	s.result.CachedTokens = s.common(g.ids)
 	ids, err := g.room(ctx, slices.Concat(g.ids, begin))
@@ -174,53 +185,78 @@ func (g *generation) decode(ctx context.Context, id int32, yield func(Token, err
 		s.result.Decode = time.Since(begin)
 		g.account(before)
 	}()
-	fresh := true // the device does not hold this sequence's next id yet
 	for {
-		if g.emit(id, yield) {
-			break
-		}
-		if err := g.accept(id); err != nil {
+		t, err := g.settle(ctx, id, yield)
+		if err != nil || t.over {
 			return err
 		}
-		forced, over := g.follow(g.forced(), yield)
-		if over {
-			break
-		}
-		if len(s.result.IDs) >= g.limit {
-			return g.full(yield)
-		}
-		if g.bound, err = g.mask(); err != nil {
+		if id, err = g.advance(ctx, id, t); err != nil {
 			return err
 		}
-		if end, ok := g.onlyEnd(); ok && g.bound {
-			g.emit(end, yield)
-			break
-		}
-		shifted := g.o.Shift != nil && len(s.cached)+1+len(forced) > s.e.options.Context
-		switch {
-		case shifted:
-			ids, err := g.room(ctx, slices.Concat(s.cached, []int32{id}, forced))
-			if errors.Is(err, ErrContextFull) {
-				return g.full(yield)
-			}
-			if err != nil {
-				return err
-			}
-			if id, err = g.restart(ctx, ids); err != nil {
-				return err
-			}
-		case len(forced) > 0:
-			id, err = g.feedForced(ctx, append([]int32{id}, forced...))
-		default:
-			id, err = g.step(ctx, id, fresh)
-		}
-		if err != nil {
-			return err
-		}
-		fresh = g.bound || shifted || len(forced) > 0 // the device does not hold a choice of the host's, nor goes on behind several rows
 		s.result.DecodeSteps++
 	}
-	return nil
+}
+
+// turn is what follows a chosen id: the answer is over, or ids are fed, or the id alone.
+type turn struct {
+	over    bool
+	restart []int32 // the whole sequence, with room made in it
+	forced  []int32 // the id, and those that follow by rule
+}
+
+// settle passes an id on and finds out what comes next.
+func (g *generation) settle(ctx context.Context, id int32, yield func(Token, error) bool) (t turn, err error) {
+	s := g.s
+	if g.emit(id, yield) {
+		return turn{over: true}, nil
+	}
+	if err := g.accept(id); err != nil {
+		return t, err
+	}
+	forced, over := g.follow(g.forced(), yield)
+	if over {
+		return turn{over: true}, nil
+	}
+	if len(s.result.IDs) >= g.limit {
+		return turn{over: true}, g.full(yield)
+	}
+	if g.bound, err = g.mask(); err != nil {
+		return t, err
+	}
+	if g.bound {
+		if end, ok := g.onlyEnd(); ok {
+			g.emit(end, yield)
+			return turn{over: true}, nil
+		}
+	}
+	if g.o.Shift != nil && len(s.cached)+1+len(forced) > s.e.options.Context {
+		t.restart, err = g.room(ctx, slices.Concat(s.cached, []int32{id}, forced))
+		if errors.Is(err, ErrContextFull) {
+			return turn{over: true}, g.full(yield)
+		}
+		return t, err
+	}
+	if len(forced) > 0 {
+		t.forced = append([]int32{id}, forced...)
+	}
+	return t, nil
+}
+
+// advance feeds what a turn says and chooses the next id.
+func (g *generation) advance(ctx context.Context, id int32, t turn) (next int32, err error) {
+	switch {
+	case t.restart != nil:
+		g.guess.forget()
+		g.fresh = true
+		return g.restart(ctx, t.restart)
+	case t.forced != nil:
+		g.guess.forget()
+		g.fresh = true
+		return g.feedForced(ctx, t.forced)
+	case g.guess != nil:
+		return g.guess.step(ctx, id)
+	}
+	return g.step(ctx, id)
 }
 
 // full ends an answer that has all the tokens it may have.
@@ -254,35 +290,61 @@ func (g *generation) account(before vkexec.Stats) {
 
 // step feeds id and returns the next one. A greedy step goes on from what the one before left on the device, unless
 // another session's step came in between.
-func (g *generation) step(ctx context.Context, id int32, fresh bool) (int32, error) {
+func (g *generation) step(ctx context.Context, id int32) (int32, error) {
 	s := g.s
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
 	if err := cmp.Or(ctx.Err(), s.open()); err != nil {
 		return 0, err
 	}
+	step := vkexec.Step{IDs: []int32{id}}
+	h, err := g.counting(ctx, &step, false)
+	if err != nil {
+		return 0, err
+	}
+	tail := g.tail()
 	var r *vkexec.Result
-	var err error
-	if g.tail() == vkexec.TailGreedy && !fresh && s.e.lastStep == s {
-		r, err = s.e.exec.Next(context.WithoutCancel(ctx), 1, g.history(vkexec.CountAndPenalise))
+	if tail == vkexec.TailGreedy && !g.fresh && s.e.lastStep == s {
+		r, err = s.e.exec.Next(context.WithoutCancel(ctx), 1, h)
 		if err == nil {
 			s.cached = append(s.cached, id)
 		}
 	} else {
-		r, err = s.feed(ctx, []int32{id}, g.tail(), g.history(vkexec.CountAndPenalise))
+		r, err = s.run(ctx, step, tail, h)
 	}
 	if err != nil {
 		s.e.lastStep = nil
 		return 0, err
 	}
 	s.e.lastStep = s
-	return g.choose(ctx, r)
+	g.fresh = tail != vkexec.TailGreedy // the device does not hold a choice of the host's
+	return g.choose(ctx, r, 0)
 }
 
+// counting says how a step brings the device's history up to the last token of the answer; rows: the step has tokens that
+// are no part of it yet.
+func (g *generation) counting(ctx context.Context, step *vkexec.Step, rows bool) (vkexec.History, error) {
+	if !g.penalises() {
+		return vkexec.NoHistory, nil
+	}
+	behind := g.s.result.IDs[g.counted:]
+	switch {
+	case !rows && len(behind) == len(step.IDs):
+		g.counted = len(g.s.result.IDs)
+		return vkexec.CountAndPenalise, nil
+	case len(behind) > vkexec.MaxListed:
+		if err := g.setHistory(ctx); err != nil {
+			return 0, err
+		}
+		behind = nil
+	}
+	step.Listed, g.counted = behind, len(g.s.result.IDs)
+	return vkexec.CountListed, nil
+}
+
+// setHistory gives the device the history anew; the engine's lock is held.
 func (g *generation) setHistory(ctx context.Context) error {
 	p := g.o.Sampling
-	g.s.e.mu.Lock()
-	defer g.s.e.mu.Unlock()
 	if err := g.s.open(); err != nil {
 		return err
 	}
@@ -290,6 +352,7 @@ func (g *generation) setHistory(ctx context.Context) error {
 	if repetition == 0 {
 		repetition = 1
 	}
+	g.counted = len(g.s.result.IDs)
 	return g.s.e.exec.SetHistory(ctx, g.s.slot, g.ids, g.s.result.IDs, vkexec.Penalties{
 		Repetition: float32(repetition), Presence: float32(p.PresencePenalty), Frequency: float32(p.FrequencyPenalty),
 	})

@@ -18,14 +18,14 @@ type TopToken struct {
 // note keeps the log-probabilities of the token that was chosen. They are those of the model: the log-softmax of its
 // logits, before penalties, bias, temperature and everything else that shapes the choice. From candidates they are right
 // to 1e-5, as the device's log-sum-exp is.
-func (g *generation) note(ctx context.Context, id int32, r *vkexec.Result, c sampler.Candidates, logits []float32) (err error) {
+func (g *generation) note(ctx context.Context, id int32, r *vkexec.Result, row int, c sampler.Candidates, logits []float32) (err error) {
 	n := min(g.o.LogProbs, c.Vocab)
 	if n == 0 {
 		return nil
 	}
 	at := slices.Index(c.IDs, id)
 	if logits == nil && (at < 0 || n > len(c.IDs)) {
-		if logits, err = g.allLogits(ctx, r); err != nil {
+		if logits, err = g.allLogits(ctx, r, row); err != nil {
 			return err
 		}
 	}

@@ -150,23 +150,34 @@ func (g *generation) feedForced(ctx context.Context, ids []int32) (int32, error)
 	want := append(slices.Clone(s.cached), ids...)
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
+	h := g.history(vkexec.CountAndPenalise)
+	switch {
+	case h == vkexec.NoHistory:
+	case len(s.result.IDs)-g.counted == len(ids):
+		g.counted = len(s.result.IDs)
+	default: // behind a guess more are to be counted than are fed
+		h = vkexec.Penalise
+		if err := g.setHistory(ctx); err != nil {
+			return 0, err
+		}
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
 		rest := want[len(s.cached):]
 		if n := s.rows(vkexec.TailNone); n < len(rest) {
-			if _, err := s.feed(ctx, rest[:n], vkexec.TailNone, g.history(vkexec.CountAndPenalise)); err != nil {
+			if _, err := s.feed(ctx, rest[:n], vkexec.TailNone, h); err != nil {
 				return 0, err
 			}
 			continue
 		}
-		r, err := s.feed(ctx, rest, g.tail(), g.history(vkexec.CountAndPenalise))
+		r, err := s.feed(ctx, rest, g.tail(), h)
 		if err != nil {
 			return 0, err
 		}
 		s.e.lastStep = s
-		return g.choose(ctx, r)
+		return g.choose(ctx, r, 0)
 	}
 }
 

@@ -116,16 +116,21 @@ func (s *Session) begin(n int) {
 
 // feed runs ids behind the cached tokens as one step and adds them to the cache.
 func (s *Session) feed(ctx context.Context, ids []int32, tail vkexec.Tail, h vkexec.History) (*vkexec.Result, error) {
+	return s.run(ctx, vkexec.Step{IDs: ids}, tail, h)
+}
+
+// run completes a step of this session alone, runs it and adds its ids to the cache.
+func (s *Session) run(ctx context.Context, step vkexec.Step, tail vkexec.Tail, h vkexec.History) (*vkexec.Result, error) {
 	if err := cmp.Or(ctx.Err(), s.open()); err != nil {
 		return nil, err
 	}
-	e := s.e
+	e, ids := s.e, step.IDs
 	e.lastStep = nil
 	e.exec.SetBlocks(s.slot, s.pages)
 	e.exec.SetRoPE(s.slot, s.rope)
 	begin := time.Now()
 	// A step that was submitted is waited for: its cache pages and buffers are in use until then.
-	step := vkexec.Step{IDs: ids, Seqs: []vkexec.Seq{{Slot: s.slot, Rows: len(ids), Start: len(s.cached)}}}
+	step.Seqs = []vkexec.Seq{{Slot: s.slot, Rows: len(ids), Start: len(s.cached)}}
 	if s.adapters != nil {
 		step.Adapters, step.Scales = s.adapters.device, s.scales
 	}

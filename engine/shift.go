@@ -47,7 +47,10 @@ func (g *generation) most() int {
 // restart computes a sequence that ends with the answer so far and chooses the next token, as a prompt's first.
 func (g *generation) restart(ctx context.Context, ids []int32) (int32, error) {
 	if g.penalises() {
-		if err := g.setHistory(ctx); err != nil {
+		g.s.e.mu.Lock()
+		err := g.setHistory(ctx)
+		g.s.e.mu.Unlock()
+		if err != nil {
 			return 0, err
 		}
 	}
@@ -56,5 +59,5 @@ func (g *generation) restart(ctx context.Context, ids []int32) (int32, error) {
 		return 0, err
 	}
 	defer g.s.e.mu.Unlock()
-	return g.choose(ctx, r)
+	return g.choose(ctx, r, 0)
 }

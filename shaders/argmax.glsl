@@ -26,4 +26,5 @@ uvec3 winner(uvec3 own) {
 layout(push_constant) uniform Push {
     uint Vocab, Groups;
     uint IDsAt, RowsAt, SeqsAt;
+    uint Keep;
 } push;

@@ -1,6 +1,7 @@
 #version 450
 // argmax_final: the best of a row's partial results becomes the sequence's result and its id in the step buffer, whose
-// position and startPosition move on by one: the same commands then compute the next token.
+// position and startPosition move on by one: the same commands then compute the next token. With Keep the step buffer is
+// left alone, and rows need not be sequences.
 //
 // Work: one workgroup per sequence, grid (1, sequences). Row s of the step belongs to sequence s, as in a decode plan.
 #extension GL_GOOGLE_include_directive : require
@@ -27,8 +28,10 @@ void main() {
     best = winner(best);
     if (gl_LocalInvocationIndex == 0) {
         results[s] = best.z;
-        step_words[push.IDsAt + s] = best.z;
-        step_words[push.RowsAt + 2 * s]++;
-        step_words[push.SeqsAt + 4 * s + 3]++;
+        if (push.Keep == 0) {
+            step_words[push.IDsAt + s] = best.z;
+            step_words[push.RowsAt + 2 * s]++;
+            step_words[push.SeqsAt + 4 * s + 3]++;
+        }
     }
 }

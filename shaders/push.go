@@ -140,15 +140,17 @@ type CountPush struct {
 	Prompt                     uint32 // 1: ids of a prompt, 0: generated ids
 }
 
-// PenaltyPush drives "penalties" on one row of logits per sequence.
+// PenaltyPush drives "penalties" on one row of logits per sequence or, with PerRow, per row of the step.
 type PenaltyPush struct {
-	Seqs, Vocab, SeqsAt uint32
+	Seqs, Vocab, SeqsAt   uint32
+	PerRow, IDsAt, RowsAt uint32 // PerRow 1: Seqs counts rows, each has seen those of its sequence up to itself
 }
 
 // ArgMaxPush drives "argmax" (each group reduces a slice of one row) and "argmax_final".
 type ArgMaxPush struct {
 	Vocab, Groups         uint32
 	IDsAt, RowsAt, SeqsAt uint32
+	Keep                  uint32 // 1: the step buffer does not move on to the next token
 }
 
 // TopKPush drives "top_k" and "top_k_final".

@@ -1,5 +1,5 @@
 // The step buffer (Go: Step): ids[rows] · rows[rows]{position, slot} · seqs[seqs]{slot, firstRow, rows, startPosition} ·
-// blocks[slots][maxBlocks] · ropes[slots]. Push constants named …At are offsets in words.
+// blocks[slots][maxBlocks] · ropes[slots] · listed[8] · owners[8]{0, slot}. Push constants named …At are offsets in words.
 
 const uint PAGE_TOKENS = 32; // Go: PageTokens
 

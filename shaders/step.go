@@ -22,6 +22,8 @@ const TopK = 64
 //	seqs   [seqs] {slot, firstRow, rows, startPosition}
 //	blocks [slots][maxBlocks]              physical page of each logical page
 //	ropes  [slots]                         first row of the slot's rope table in the buffer of all of them
+//	listed [MaxColumns]                    ids for "count_tokens" that are not the rows'; beyond the vocabulary: none
+//	owners [MaxColumns] {0, slot}          whose they are
 //
 // A plan of one decode step has one row per sequence, in the same order; "argmax_final" then writes the next id,
 // and advances position and startPosition, so that the very same commands compute the next token.
@@ -29,10 +31,12 @@ type Step struct {
 	Rows, Seqs, Slots, MaxBlocks int
 }
 
-// IDsAt, RowsAt, SeqsAt, BlocksAt and RopesAt are offsets in words; Words is the size of the whole buffer.
+// IDsAt to OwnersAt are offsets in words; Words is the size of the whole buffer.
 func (s Step) IDsAt() int    { return 0 }
 func (s Step) RowsAt() int   { return s.Rows }
 func (s Step) SeqsAt() int   { return 3 * s.Rows }
 func (s Step) BlocksAt() int { return s.SeqsAt() + 4*s.Seqs }
 func (s Step) RopesAt() int  { return s.BlocksAt() + s.Slots*s.MaxBlocks }
-func (s Step) Words() int    { return s.RopesAt() + s.Slots }
+func (s Step) ListedAt() int { return s.RopesAt() + s.Slots }
+func (s Step) OwnersAt() int { return s.ListedAt() + MaxColumns }
+func (s Step) Words() int    { return s.OwnersAt() + 2*MaxColumns }

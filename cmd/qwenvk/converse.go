@@ -44,7 +44,7 @@ func (p *program) converse(ctx context.Context, m *loaded, a *ask, b *toolbox) (
 	}
 	talk, err := m.NewChat(qwenvk.ChatOptions{
 		System: a.system, Think: a.think, Tools: a.tools, MaxTokens: a.options.MaxTokens, Stop: a.options.Stop, ThinkBudget: a.options.ThinkBudget, ContextShift: a.shift,
-		Constraint: form,
+		Constraint: form, Speculate: a.options.Speculate,
 	})
 	if err != nil {
 		return err

@@ -138,6 +138,8 @@ type usageDocument struct {
 	CachedTokens     int `json:"cached_tokens"`
 	CompletionTokens int `json:"completion_tokens"`
 	ReasoningTokens  int `json:"reasoning_tokens"`
+	DraftedTokens    int `json:"drafted_tokens"` // guessed ahead
+	AcceptedTokens   int `json:"accepted_tokens"`
 }
 
 type timingDocument struct {
@@ -164,6 +166,7 @@ func writeAnswerJSON(w io.Writer, m *loaded, r *reply, t turn) error {
 		Usage: usageDocument{
 			PromptTokens: r.result.Usage.PromptTokens, CachedTokens: r.result.Usage.CachedTokens,
 			CompletionTokens: r.result.Usage.CompletionTokens, ReasoningTokens: r.result.Usage.ReasoningTokens,
+			DraftedTokens: r.result.Usage.DraftedTokens, AcceptedTokens: r.result.Usage.AcceptedTokens,
 		},
 		Timings: timingDocument{
 			LoadMS: float64(m.LoadTime().Microseconds()) / 1000, PrefillMS: times.PrefillMS, FirstTokenMS: times.FirstTokenMS,

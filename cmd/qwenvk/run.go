@@ -35,7 +35,7 @@ func (p *program) runCommand() *cli.Command {
 			text(promptFlags, "prompt-cache", "`file` that keeps what was computed of a prompt, for prompts that begin alike"),
 			onOff(promptFlags, "context-shift", "when the context is full, go on without the oldest turns instead of ending the answer"),
 			onOff(promptFlags, "raw", "no template: the prompt is continued as it is, special tokens in it are special"),
-		}, toolFlags(), samplingFlags(), beamFlags(), []cli.Flag{
+		}, toolFlags(), samplingFlags(), beamFlags(), speculationFlags(), []cli.Flag{
 			text(outputFlags, "json-schema", "the answer is JSON that fits this schema: a `file`, or the schema itself"),
 			text(outputFlags, "grammar", "the answer fits the rules (GBNF) in this `file`"),
 			number(outputFlags, "logprobs", "with --format json: log-probabilities of each token and of the `n` most probable ones, 1 to 64"),
@@ -60,7 +60,7 @@ func (p *program) runModel(c *cli.Context) error {
 		}
 	}
 	return p.withModel(c, a.model, override, func(ctx context.Context, m *loaded) error {
-		return p.serveAsk(ctx, m, a)
+		return p.withDraft(c, m, a, func() error { return p.serveAsk(ctx, m, a) })
 	})
 }
 
@@ -101,8 +101,9 @@ type ask struct {
 	cache       *promptCache           // nil: none
 	shift       bool                   // --context-shift
 	options     qwenvk.GenerateOptions // without Sampling
-	beams       *beams                 // nil: none are searched
-	form        *grammar.Grammar       // of the answers; nil: any
+	speculation speculation
+	beams       *beams           // nil: none are searched
+	form        *grammar.Grammar // of the answers; nil: any
 }
 
 // readAsk reads the flags and the prompt of a run.
@@ -130,6 +131,9 @@ func (p *program) readAsk(c *cli.Context) (*ask, error) {
 		return nil, err
 	}
 	if a.beams, err = readBeams(c, a); err != nil {
+		return nil, err
+	}
+	if err := a.speculation.read(c); err != nil {
 		return nil, err
 	}
 	if c.Args().Present() {
@@ -248,6 +252,8 @@ func (a *ask) check() error {
 		return usageError("--ignore-eos is for one answer, a chat would never get its turn back; name a prompt with -p")
 	case a.form != nil && a.beams != nil:
 		return usageError("beams are searched without a form; leave --beams out, or --json-schema and --grammar")
+	case a.beams != nil && a.speculation.kind != specOff:
+		return usageError("a beam search guesses nothing; leave --beams out, or --spec and --draft")
 	case a.interactive && a.beams != nil:
 		return usageError("--beams is for one answer; name a prompt with -p")
 	case a.interactive && a.json:
@@ -390,6 +396,10 @@ func (p *program) printStats(m *loaded, r qwenvk.Result, profile func() []qwenvk
 	if r.Counts.Dispatches > 0 {
 		_, _ = fmt.Fprintf(p.err, "per token: %.3g submits, %d dispatches, %d barriers, %.0f µs of host time\n",
 			r.Counts.Submits, r.Counts.Dispatches, r.Counts.Barriers, t.HostMicrosPerToken)
+	}
+	if r.Usage.DraftedTokens > 0 {
+		_, _ = fmt.Fprintf(p.err, "guessed %d tokens ahead, %d were right (%.0f %%)\n",
+			r.Usage.DraftedTokens, r.Usage.AcceptedTokens, 100*float64(r.Usage.AcceptedTokens)/float64(r.Usage.DraftedTokens))
 	}
 	p.printProfile(profile())
 }

@@ -242,7 +242,7 @@ func (p *program) answerWithTools(ctx context.Context, m *loaded, a *ask, b *too
 	}
 	c, err := m.NewChat(qwenvk.ChatOptions{
 		Think: a.think, Tools: a.tools, Sampling: &t.options.Sampling, MaxTokens: a.options.MaxTokens, Stop: a.options.Stop,
-		ThinkBudget: a.options.ThinkBudget, ContextShift: a.shift,
+		ThinkBudget: a.options.ThinkBudget, ContextShift: a.shift, Speculate: a.options.Speculate,
 	})
 	if err != nil {
 		return err

@@ -159,8 +159,8 @@ func (e *Executor) place(ctx context.Context, source Source) error {
 		{&e.arena, "arena", e.arenaBytes(nil), vk.DeviceLocal},
 		{&e.partial, "attention parts", e.partialBytes(heads, g.KV.HeadDim), vk.DeviceLocal},
 		{&e.arrived, "arrived splits", arrivedBytes(heads), vk.DeviceLocal},
-		{&e.reduce, "reduction", uint64(o.Slots) * uint64(reduceGroups(g.Vocab)) * (2 + 2*shaders.TopK) * 4, vk.DeviceLocal},
-		{&e.results, "results", uint64(o.Slots) * topKWords * 4, vk.DeviceToHost},
+		{&e.reduce, "reduction", uint64(e.mostChoices()) * uint64(reduceGroups(g.Vocab)) * (2 + 2*shaders.TopK) * 4, vk.DeviceLocal},
+		{&e.results, "results", uint64(e.mostChoices()) * topKWords * 4, vk.DeviceToHost},
 	}
 	for _, a := range allocations {
 		if *a.to, err = e.dev.NewBuffer(a.name, a.size, a.kind); err != nil {
@@ -283,8 +283,11 @@ func (e *Executor) ropeRange() vk.Range { return whole(e.rope) }
 
 // MaxRows is the number of rows that one step with the given tail may have.
 func (e *Executor) MaxRows(t Tail) int {
-	if t == TailAllLogits {
+	switch {
+	case t == TailAllLogits:
 		return e.maxAll
+	case t.perRow():
+		return min(shaders.MaxColumns, e.maxAll)
 	}
 	return e.options.MaxRows
 }
@@ -299,6 +302,9 @@ func (e *Executor) Chunk() int {
 
 // Tuned tells what measuring found when the executor was made.
 func (e *Executor) Tuned() Tuned { return e.tuned }
+
+// mostChoices bounds the rows that one step chooses from.
+func (e *Executor) mostChoices() int { return max(e.options.Slots, shaders.MaxColumns) }
 
 // Hidden is the length of a row of hidden states.
 func (e *Executor) Hidden() int {

@@ -20,6 +20,10 @@ const (
 	TailGreedy
 	// TailTopK returns the shaders.TopK best candidates of each sequence with the log-sum-exp over all.
 	TailTopK
+	// TailGreedyRows takes the arg max of each row's logits: of the rows of a guess, as if it were right.
+	TailGreedyRows
+	// TailTopKRows returns the candidates of each row.
+	TailTopKRows
 	// TailLogits leaves one row of logits per sequence to be downloaded.
 	TailLogits
 	// TailAllLogits leaves a row of logits per token to be downloaded.
@@ -33,11 +37,14 @@ const (
 // hidden tells tails that end in hidden states.
 func (t Tail) hidden() bool { return t == TailHidden || t == TailAllHidden }
 
+// perRow tells tails that end in a choice for each row.
+func (t Tail) perRow() bool { return t == TailGreedyRows || t == TailTopKRows }
+
 func (t Tail) output() graph.Output {
 	switch t {
 	case TailNone:
 		return graph.CacheOnly
-	case TailAllLogits:
+	case TailAllLogits, TailGreedyRows, TailTopKRows:
 		return graph.AllLogits
 	case TailHidden:
 		return graph.LastHidden
@@ -66,6 +73,9 @@ const (
 	Penalise
 	// CountAndPenalise first counts the step's ids as generated: those of a decode step.
 	CountAndPenalise
+	// CountListed counts Step.Listed in place of the step's ids, and then applies the penalties: each row of a tail that
+	// chooses for all rows has also seen the rows in front of it.
+	CountListed
 )
 
 // oneRowEach tells decode: every sequence has one row, in order.
@@ -178,7 +188,7 @@ func (e *Executor) lowerPlan(key planKey) (*lowering, error) {
 		return nil, fmt.Errorf("BUG: vkexec: plan of %d rows needs an arena of %d bytes, there are %d", key.rows, arena.Bytes, e.arena.Size())
 	}
 	l := &lowering{e: e, key: key, g: g, arena: arena}
-	if key.history == CountAndPenalise {
+	if key.history == CountAndPenalise || key.history == CountListed {
 		l.countTokens()
 	}
 	for i, n := range g.Nodes {

@@ -26,15 +26,18 @@ type Step struct {
 	IDs  []int32
 	Seqs []Seq
 
+	// Listed are ids for CountListed, at most shaders.MaxColumns, of the slot of the first sequence.
+	Listed []int32
+
 	Adapters *Adapters // act on all sequences of the step; nil: none
 	Scales   []float64 // of the adapters, in their order
 }
 
 // Result is what a step left for the host.
 type Result struct {
-	IDs        []int32      // TailGreedy: the next id of each sequence
-	Candidates []Candidates // TailTopK
-	logits     vk.Range     // TailTopK, TailLogits, TailAllLogits: until the next step
+	IDs        []int32      // TailGreedy: the next id of each sequence; TailGreedyRows: of each row
+	Candidates []Candidates // TailTopK, TailTopKRows
+	logits     vk.Range     // of all tails with logits: until the next step
 	width      int          // of a row of logits or hidden states
 }
 
@@ -47,6 +50,13 @@ type Candidates struct {
 
 // MaxCandidates is how many candidates a sequence has at most.
 const MaxCandidates = shaders.TopK
+
+// MaxListed is how many ids one step can list to be counted, and MaxGuess how many tokens can be guessed behind the one that
+// is certain: a step of up to shaders.MaxColumns rows computes the bits of as many steps of one row.
+const (
+	MaxListed = shaders.MaxColumns
+	MaxGuess  = shaders.MaxColumns - 1
+)
 
 // SetBlocks tells which physical pages hold the slot's tokens, in order. It takes effect with the next Run.
 func (e *Executor) SetBlocks(slot int, pages []uint32) {
@@ -100,6 +110,9 @@ func (e *Executor) Run(ctx context.Context, s Step, tail Tail, h History) (*Resu
 		}
 		e.putStep(e.step.IDsAt()+i, uint32(id))
 	}
+	if err := e.list(s, h); err != nil {
+		return nil, err
+	}
 	e.stepHost.Flush(0, e.stepHost.Size())
 	if s.Adapters != nil {
 		if len(s.Scales) != len(s.Adapters.set.List()) {
@@ -113,6 +126,25 @@ func (e *Executor) Run(ctx context.Context, s Step, tail Tail, h History) (*Resu
 		e.past += float64(q.Start) / float64(len(s.Seqs))
 	}
 	return e.run(ctx, key)
+}
+
+// list puts the ids to be counted into the step buffer.
+func (e *Executor) list(s Step, h History) error {
+	if h != CountListed {
+		return nil
+	}
+	if len(s.Listed) > shaders.MaxColumns {
+		return fmt.Errorf("BUG: vkexec: %d ids to be counted, at most %d", len(s.Listed), shaders.MaxColumns)
+	}
+	for i := range shaders.MaxColumns {
+		id := uint32(math.MaxUint32) // none
+		if i < len(s.Listed) {
+			id = uint32(s.Listed[i])
+		}
+		e.putStep(e.step.ListedAt()+i, id)
+		e.putStep(e.step.OwnersAt()+2*i+1, uint32(s.Seqs[0].Slot))
+	}
+	return nil
 }
 
 // Next computes the step that follows a decode step with TailGreedy, from what that left on the device: seqs
@@ -161,18 +193,18 @@ func (e *Executor) result(p *Plan) (*Result, error) {
 		r.logits = vk.Range{Buffer: e.arena, Offset: uint64(p.arena.Offset[p.graph.Output]), Size: uint64(p.arena.Size[p.graph.Output])}
 	}
 	switch p.key.tail {
-	case TailGreedy:
-		e.results.Invalidate(0, uint64(p.key.seqs)*4)
-		for i := range p.key.seqs {
+	case TailGreedy, TailGreedyRows:
+		e.results.Invalidate(0, uint64(p.key.choices())*4)
+		for i := range p.key.choices() {
 			id := binary.LittleEndian.Uint32(e.results.Bytes()[4*i:])
 			if id == math.MaxUint32 {
 				return nil, ErrNotFinite
 			}
 			r.IDs = append(r.IDs, int32(id))
 		}
-	case TailTopK:
-		e.results.Invalidate(0, uint64(p.key.seqs)*topKWords*4)
-		for i := range p.key.seqs {
+	case TailTopK, TailTopKRows:
+		e.results.Invalidate(0, uint64(p.key.choices())*topKWords*4)
+		for i := range p.key.choices() {
 			c, err := candidates(e.results.Bytes()[4*topKWords*i:])
 			if err != nil {
 				return nil, err
