@@ -210,14 +210,16 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 	if threads <= 0 {
 		threads = runtime.NumCPU()
 	}
+	var uploaded int64
 	m.exec, err = vkexec.New(ctx, m.runtime.device, m.model.Graph, m.source, vkexec.Options{
 		Context: size.context, Slots: o.Sessions, MaxRows: o.Chunk, KV: kv, Threads: threads,
 		FuseNorm: m.runtime.device.Caps().Type != vk.Software,
 		Profile:  m.runtime.options.Profile, Disable: m.runtime.disabled, CheckFinite: m.runtime.options.FindNaN,
 		Tuning: m.runtime.options.Tuning, Log: func(format string, args ...any) { m.runtime.log.Warn(fmt.Sprintf(format, args...)) },
 		Progress: func(done, total uint64) {
+			uploaded = int64(total)
 			if o.Progress != nil {
-				o.Progress(Progress{Done: int64(done), Total: int64(total), What: m.checkpoint.Name()})
+				o.Progress(Progress{Done: int64(done), Total: uploaded, What: m.checkpoint.Name()})
 			}
 		},
 	})
@@ -239,6 +241,9 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 	memory.Adapters -= memory.Weights
 	if err := m.runtime.withinLimit(*memory, o); err != nil {
 		return fmt.Errorf("%s: %w", m.checkpoint.Name(), err)
+	}
+	if o.Progress != nil { // norms and biases were not counted
+		o.Progress(Progress{Done: uploaded, Total: uploaded, What: m.checkpoint.Name()})
 	}
 	m.loadTime = time.Since(begin)
 	return nil

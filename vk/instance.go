@@ -238,6 +238,7 @@ func (in *Instance) Close() error {
 	in.core.Unlisten()
 	if !in.borrowed {
 		vgo.DestroyInstance(in.handle, nil)
+		core.Trim()
 	}
 	in.core.Free()
 	in.devices = nil

@@ -16,6 +16,7 @@ var arrows = map[string][]string{
 	"cmd/qwenvk/lineedit": {"cmd/qwenvk/term"},
 	"cmd/qwenvk/markdown": {"cmd/qwenvk/term"},
 	// The root puts the layers together, so it sees them all; but it renders and executes nothing itself.
+	"clib":    {".", "chat", "sampler"},
 	".":       {"engine", "chat", "chat/toolcheck", "grammar", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk", "internal/statefile"},
 	"bench":   {".", "chat", "sampler", "tokenizer"},
 	"convert": {"model", "loader", "loader/gguf", "quant", "tokenizer"},
@@ -82,7 +83,7 @@ var modules = map[string][]string{
 }
 
 // cgo lists the packages that may contain C: everything else builds and is tested without a C compiler.
-var cgo = []string{"vk", "vk/internal/..."}
+var cgo = []string{"vk", "vk/internal/...", "clib"}
 
 // absent lists what must not be among all the dependencies, direct or not, of a package.
 var absent = map[string][]string{

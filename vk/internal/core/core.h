@@ -10,6 +10,9 @@
 // NULL and writes the reason into err.
 void *vc_open_library(const char *path, char *err, size_t err_size);
 void *vc_symbol(void *library, const char *name);
+// Has the C library give memory that drivers freed back to the system, where it
+// can (glibc).
+void vc_trim(void);
 
 // Loader: entry points that need no instance.
 typedef struct VcLoader VcLoader;

@@ -17,3 +17,15 @@ void *vc_open_library(const char *path, char *err, size_t err_size) {
 void *vc_symbol(void *library, const char *name) {
   return dlsym(library, name);
 }
+
+#ifdef __linux__
+// Weak, as only glibc has it.
+extern int malloc_trim(size_t keep) __attribute__((weak));
+
+void vc_trim(void) {
+  if (malloc_trim != NULL)
+    malloc_trim(0);
+}
+#else
+void vc_trim(void) {}
+#endif

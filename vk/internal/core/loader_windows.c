@@ -16,3 +16,5 @@ void *vc_open_library(const char *path, char *err, size_t err_size) {
 void *vc_symbol(void *library, const char *name) {
   return (void *)(uintptr_t)GetProcAddress((HMODULE)library, name);
 }
+
+void vc_trim(void) {}
