@@ -8,50 +8,31 @@ import (
 
 	"github.com/qwenvk/qwenvk"
 	"github.com/qwenvk/qwenvk/chat"
-	"github.com/qwenvk/qwenvk/sampler"
 )
 
 // A conversation goes on where it was saved, in another chat or another day, without computing it again. Here a buffer
 // stands for a file.
 func ExampleChat_Save() {
 	ctx := context.Background()
-	rt, model, err := loadDemo(ctx)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer rt.Close()
-	defer model.Close()
-	conversation, err := model.NewChat(qwenvk.ChatOptions{Think: chat.ThinkOff, Sampling: &sampler.Params{}})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	model := demoModel()
+	conversation, err := model.NewChat(qwenvk.ChatOptions{Think: chat.ThinkOff, Sampling: greedy})
+	check(err)
 	defer conversation.Close()
 	ask := func(question string) {
 		var answer strings.Builder
 		for delta, err := range conversation.Send(ctx, question) {
-			if err != nil {
-				fmt.Println(err)
-				return
-			}
+			check(err)
 			answer.WriteString(delta.Text)
 		}
 		fmt.Println(answer.String())
 	}
 	ask("What is 17 + 25?")
 	var file bytes.Buffer
-	if err := conversation.Save(ctx, &file); err != nil {
-		fmt.Println(err)
-		return
-	}
+	check(conversation.Save(ctx, &file))
 	conversation.Reset()
 
 	note, err := conversation.Load(ctx, &file)
-	if err != nil {
-		fmt.Println(err) // errors.Is(err, qwenvk.ErrDamaged), …
-		return
-	}
+	check(err) // errors.Is(err, qwenvk.ErrDamaged), …
 	if note != "" {
 		fmt.Println("computed anew:", note) // the file is of another model or other settings
 	}
@@ -66,25 +47,13 @@ func ExampleChat_Save() {
 // ThinkBudget lets a model think for some tokens and then answer.
 func ExampleChatOptions_thinkBudget() {
 	ctx := context.Background()
-	rt, model, err := loadDemo(ctx)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer rt.Close()
-	defer model.Close()
+	model := demoModel()
 	budget := 0
-	conversation, err := model.NewChat(qwenvk.ChatOptions{Think: chat.ThinkOn, ThinkBudget: &budget, Sampling: &sampler.Params{}})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	conversation, err := model.NewChat(qwenvk.ChatOptions{Think: chat.ThinkOn, ThinkBudget: &budget, Sampling: greedy})
+	check(err)
 	defer conversation.Close()
 	for delta, err := range conversation.Send(ctx, "What is 17 + 25?") {
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
+		check(err)
 		fmt.Print(delta.Text)
 	}
 	// Output: 17+25=42

@@ -6,15 +6,16 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"iter"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/qwenvk/qwenvk"
 	"github.com/qwenvk/qwenvk/chat"
 	"github.com/qwenvk/qwenvk/demo"
 	"github.com/qwenvk/qwenvk/sampler"
-	"github.com/qwenvk/qwenvk/tokenizer"
 )
 
 // TestMain leaves the examples out where there is no Vulkan device and none was promised: an example cannot skip itself.
@@ -27,20 +28,58 @@ func TestMain(m *testing.M) {
 			_ = flag.Set("test.skip", "^Example")
 		}
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if loaded.runtime != nil {
+		check(loaded.runtime.Close())
+	}
+	os.Exit(code)
 }
 
-// The demo model serves the examples because it is always there. A program of yours calls rt.Load with a path instead.
-func loadDemo(ctx context.Context) (*qwenvk.Runtime, *qwenvk.Model, error) {
-	rt, err := qwenvk.Open(qwenvk.Options{})
+// The demo model serves the examples because it is always there: demoModel stands for what a program does once, at its start,
+//
+//	rt, err := qwenvk.Open(qwenvk.Options{})
+//	model, err := rt.Load(ctx, "Qwen3-0.6B-Q8_0.gguf", qwenvk.LoadOptions{})
+//
+// and check for what it does with errors.
+func demoModel() *qwenvk.Model {
+	loaded.once.Do(func() {
+		rt, err := qwenvk.Open(qwenvk.Options{})
+		check(err)
+		model, err := rt.LoadGGUF(context.Background(), demo.Name, demo.GGUF(), qwenvk.LoadOptions{Sessions: 2})
+		check(err)
+		loaded.runtime, loaded.model = rt, model
+	})
+	return loaded.model
+}
+
+// demoRuntime is the device that demoModel lies on.
+func demoRuntime() *qwenvk.Runtime {
+	demoModel()
+	return loaded.runtime
+}
+
+var loaded struct {
+	once    sync.Once
+	runtime *qwenvk.Runtime
+	model   *qwenvk.Model
+}
+
+func check(err error) {
 	if err != nil {
-		return nil, nil, err
+		panic(err)
 	}
-	model, err := rt.LoadGGUF(ctx, demo.Name, demo.GGUF(), qwenvk.LoadOptions{})
-	if err != nil {
-		return nil, nil, errors.Join(err, rt.Close())
+}
+
+// greedy always takes the likeliest token, so that the examples have an output.
+var greedy = &sampler.Params{}
+
+// say prints an answer as it comes.
+func say(answer iter.Seq2[qwenvk.Delta, error]) {
+	for delta, err := range answer {
+		check(err)
+		fmt.Print(delta.Text)
 	}
-	return rt, model, nil
+	fmt.Println()
 }
 
 // Open takes the best device of the machine, and says which one that is.
@@ -66,10 +105,7 @@ func ExampleOpen() {
 // Load reads a GGUF file or a folder in Hugging Face layout. What is wrong with it is told apart by errors.Is.
 func ExampleRuntime_Load() {
 	rt, err := qwenvk.Open(qwenvk.Options{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	check(err)
 	defer rt.Close()
 	model, err := rt.Load(context.Background(), "testdata/demo-model/qwenvk-demo", qwenvk.LoadOptions{
 		Quant: "int8", // linear layers in 8 bits, with one scale for 32 weights
@@ -94,28 +130,16 @@ func ExampleRuntime_Load() {
 // A chat remembers: of the second prompt only what is new is computed.
 func ExampleModel_NewChat() {
 	ctx := context.Background()
-	rt, model, err := loadDemo(ctx)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer rt.Close()
-	defer model.Close()
+	model := demoModel()
 	c, err := model.NewChat(qwenvk.ChatOptions{
 		Think:    chat.ThinkOff,
-		Sampling: &sampler.Params{}, // temperature 0: always the likeliest token
+		Sampling: greedy,
 	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	check(err)
 	defer c.Close()
 	for _, question := range []string{"I want to know what BF16 is.", "Please reverse: fox bird ball"} {
 		for delta, err := range c.Send(ctx, question) {
-			if err != nil {
-				fmt.Println(err)
-				return
-			}
+			check(err)
 			fmt.Print(delta.Text)
 		}
 		fmt.Println()
@@ -130,18 +154,9 @@ func ExampleModel_NewChat() {
 // Run lets the model call functions of the program while it answers.
 func ExampleChat_Run() {
 	ctx := context.Background()
-	rt, model, err := loadDemo(ctx)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer rt.Close()
-	defer model.Close()
-	c, err := model.NewChat(qwenvk.ChatOptions{Think: chat.ThinkOff, Sampling: &sampler.Params{}})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	model := demoModel()
+	c, err := model.NewChat(qwenvk.ChatOptions{Think: chat.ThinkOff, Sampling: greedy})
+	check(err)
 	defer c.Close()
 	tools := qwenvk.ToolOptions{
 		Tools: []chat.Tool{{
@@ -157,10 +172,7 @@ func ExampleChat_Run() {
 		},
 	}
 	for delta, err := range c.Run(ctx, "What is the weather in Oslo?", tools) {
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
+		check(err)
 		fmt.Print(delta.Text)
 	}
 	// Output:
@@ -171,31 +183,16 @@ func ExampleChat_Run() {
 // Generate works on token ids, below templates and messages. Leaving the loop ends the answer.
 func ExampleSession_Generate() {
 	ctx := context.Background()
-	rt, model, err := loadDemo(ctx)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer rt.Close()
-	defer model.Close()
+	model := demoModel()
 	session, err := model.NewSession()
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	check(err)
 	defer session.Close()
 	prompt := "<|im_start|>user\nWhat is 17 + 25?<|im_end|>\n<|im_start|>assistant\n"
-	ids, err := model.Tokenizer().Encode(prompt, tokenizer.EncodeOptions{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	ids, err := model.Tokenize(prompt)
+	check(err)
 	var answer strings.Builder
 	for token, err := range session.Generate(ctx, ids, qwenvk.GenerateOptions{MaxTokens: 100}) {
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
+		check(err)
 		answer.WriteString(token.Text)
 	}
 	fmt.Println(answer.String())
@@ -214,40 +211,22 @@ func ExampleSession_Generate() {
 func ExampleSession_SetAdapters() {
 	ctx := context.Background()
 	rt, err := qwenvk.Open(qwenvk.Options{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	check(err)
 	defer rt.Close()
 	model, err := rt.Load(ctx, "testdata/golden/qwen3-dense-tied", qwenvk.LoadOptions{Context: 64})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	check(err)
 	defer model.Close()
 	style, err := model.LoadAdapter(ctx, "testdata/golden/qwen3-lora/adapter")
-	if err != nil {
-		fmt.Println(err) // errors.Is(err, qwenvk.ErrAdapter): it was made for another model
-		return
-	}
+	check(err) // errors.Is(err, qwenvk.ErrAdapter): it was made for another model
 	defer style.Close()
 	session, err := model.NewSession()
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	check(err)
 	defer session.Close()
 	prompt := []int32{199, 159, 255, 7, 214, 139, 186, 257, 81, 205, 289, 224}
 	for _, uses := range [][]qwenvk.AdapterUse{{{Adapter: style, Scale: 1}}, nil, {{Adapter: style, Scale: 1}}} {
-		if err := session.SetAdapters(ctx, uses...); err != nil {
-			fmt.Println(err)
-			return
-		}
+		check(session.SetAdapters(ctx, uses...))
 		for _, err := range session.Generate(ctx, prompt, qwenvk.GenerateOptions{MaxTokens: 5, IgnoreEOS: true}) {
-			if err != nil {
-				fmt.Println(err)
-				return
-			}
+			check(err)
 		}
 		if ids := session.Result().IDs; len(uses) > 0 {
 			fmt.Println("with the adapter:", ids)
@@ -262,23 +241,9 @@ func ExampleSession_SetAdapters() {
 }
 
 func ExampleModel_Embed() {
-	rt, err := qwenvk.Open(qwenvk.Options{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer rt.Close()
-	m, err := rt.LoadGGUF(context.Background(), demo.Name, demo.GGUF(), qwenvk.LoadOptions{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer m.Close()
-	vectors, err := m.Embed(context.Background(), []string{"What is 17 + 25?", "What is 17 + 26?", "Good morning!"}, qwenvk.EmbedOptions{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	model := demoModel()
+	vectors, err := model.Embed(context.Background(), []string{"What is 17 + 25?", "What is 17 + 26?", "Good morning!"}, qwenvk.EmbedOptions{})
+	check(err)
 	cosine := func(a, b []float32) (sum float32) {
 		for i := range a {
 			sum += a[i] * b[i]

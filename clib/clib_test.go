@@ -202,10 +202,12 @@ func TestExports(t *testing.T) {
 
 // TestLeak opens, loads, asks and closes in rounds. Each round's end says that no Vulkan object is left. The growth of the
 // resident memory is held to 2 % of that after a fifth of the rounds, less what bare devices grow by, in runs long enough for it.
+// The C library keeps one arena: what it has in those of the threads of drivers comes and goes by more than that.
 func TestLeak(t *testing.T) {
 	dir := library(t)
 	needDevice(t)
 	program := compile(t, dir, "testdata/leak.c", "-D_DEFAULT_SOURCE", "-ldl")
+	t.Setenv("MALLOC_ARENA_MAX", "1")
 	measure := func(args ...string) (early, late int) {
 		args = append(args, fmt.Sprint(*leakRounds))
 		if _, err := fmt.Sscan(output(t, program, args...), &early, &late); err != nil {
@@ -244,7 +246,7 @@ func TestStatus(t *testing.T) {
 		{qwenvk.ErrBusy, "BUSY"},
 		{qwenvk.ErrNoSlot, "BUSY"},
 		{guard(func() error { panic("a fault") }), "INTERNAL"},
-		{guard(func() error { var m map[string]int; m["a"] = 1; return nil }), "INTERNAL"},
+		{guard(func() error { return errors.New([]string{}[len(os.Args[:0])]) }), "INTERNAL"},
 		{guard(func() error { return errHandle }), "HANDLE"},
 	} {
 		if got := statusName(c.err); got != c.want {
