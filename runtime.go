@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/qwenvk/qwenvk/graph/vkexec"
 	"github.com/qwenvk/qwenvk/vk"
@@ -30,6 +31,13 @@ type Options struct {
 	// MemoryLimit bounds the bytes of device memory that the runtime's models take together; 0: what the device has free. A
 	// load that asks for no context gets one that fits; one that cannot fit fails with ErrOutOfMemory and says what would.
 	MemoryLimit uint64
+
+	// LowPriority asks the driver to let other programs go first, where it knows how: a desktop stays fluent.
+	LowPriority bool
+	// MaxSubmit is how long one submission to the device may take, for a program that renders with the same queue: work is cut
+	// at the borders of dispatches, and long ones within, by times that are measured. 4 ms leave most of a frame to the program;
+	// 0: a token is one submission. Each cut costs some tens of microseconds.
+	MaxSubmit time.Duration
 
 	faults *vk.Faults // injected by tests
 	mask   *vk.Mask   // further limits, set by tests
@@ -108,6 +116,7 @@ func (r *Runtime) openDevice(p *vk.PhysicalDevice) error {
 	}
 	r.device, err = r.instance.NewDevice(p, vk.DeviceOptions{
 		Mask: mask, CacheDir: cacheDir(r.options.CacheDir, r.log), CacheKey: vkexec.KernelDigest(), Log: r.log, Faults: r.options.faults,
+		LowPriority: r.options.LowPriority,
 	})
 	if err != nil {
 		return err
@@ -222,6 +231,9 @@ func (r *Runtime) release() error {
 	r.mu.Lock()
 	models := slices.Collect(maps.Keys(r.models))
 	r.mu.Unlock()
+	if r.device != nil {
+		r.device.Resume() // who waits in a pause finds everything closed
+	}
 	var errs []error
 	for _, m := range models {
 		errs = append(errs, m.Close())

@@ -265,7 +265,9 @@ func (b *beamSearch) going(best []continuation, length int) []continuation {
 func (b *beamSearch) step(ctx context.Context, chosen []continuation, length int) (*vkexec.Result, error) {
 	s := b.s
 	e := s.e
-	e.mu.Lock()
+	if err := e.lock(ctx); err != nil {
+		return nil, err
+	}
 	defer e.mu.Unlock()
 	if err := cmp.Or(ctx.Err(), s.open()); err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ func (d *drafter) draft(ctx context.Context, text []int32, n int, draws uint64, 
 			break
 		}
 		if tail == vkexec.TailGreedy && (i > 0 || unread == 1) { // a step of one row has left its choice on the device
-			if r, err = s.e.exec.Next(context.WithoutCancel(ctx), 1, vkexec.NoHistory); err == nil {
+			if r, err = s.e.exec.Next(ctx, 1, vkexec.NoHistory); err == nil {
 				s.cached = append(s.cached, id)
 			}
 		} else {

@@ -62,6 +62,15 @@ func New(exec *vkexec.Executor, tok *tokenizer.Tokenizer, o Options) *Engine {
 	return e
 }
 
+// lock takes the lock for a step, once the device takes one: who waits for the end of a pause stands in nobody's way.
+func (e *Engine) lock(ctx context.Context) error {
+	if err := e.exec.Ready(ctx); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	return nil
+}
+
 // Stats returns the executor's counts.
 func (e *Engine) Stats() vkexec.Stats {
 	e.mu.Lock()

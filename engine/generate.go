@@ -313,7 +313,9 @@ func (g *generation) account(before vkexec.Stats) {
 // another session's step came in between.
 func (g *generation) step(ctx context.Context, id int32) (int32, error) {
 	s := g.s
-	s.e.mu.Lock()
+	if err := s.e.lock(ctx); err != nil {
+		return 0, err
+	}
 	defer s.e.mu.Unlock()
 	if err := cmp.Or(ctx.Err(), s.open()); err != nil {
 		return 0, err
@@ -326,7 +328,7 @@ func (g *generation) step(ctx context.Context, id int32) (int32, error) {
 	tail := g.tail()
 	var r *vkexec.Result
 	if tail == vkexec.TailGreedy && !g.fresh && s.e.lastStep == s {
-		r, err = s.e.exec.Next(context.WithoutCancel(ctx), 1, h)
+		r, err = s.e.exec.Next(ctx, 1, h)
 		if err == nil {
 			s.cached = append(s.cached, id)
 		}

@@ -148,7 +148,9 @@ func (g *generation) follow(ids []int32, yield func(Token, error) bool) (taken [
 func (g *generation) feedForced(ctx context.Context, ids []int32) (int32, error) {
 	s := g.s
 	want := append(slices.Clone(s.cached), ids...)
-	s.e.mu.Lock()
+	if err := s.e.lock(ctx); err != nil {
+		return 0, err
+	}
 	defer s.e.mu.Unlock()
 	h := g.history(vkexec.CountAndPenalise)
 	switch {

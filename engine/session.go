@@ -129,12 +129,11 @@ func (s *Session) run(ctx context.Context, step vkexec.Step, tail vkexec.Tail, h
 	e.exec.SetBlocks(s.slot, s.pages)
 	e.exec.SetRoPE(s.slot, s.rope)
 	begin := time.Now()
-	// A step that was submitted is waited for: its cache pages and buffers are in use until then.
 	step.Seqs = []vkexec.Seq{{Slot: s.slot, Rows: len(ids), Start: len(s.cached)}}
 	if s.adapters != nil {
 		step.Adapters, step.Scales = s.adapters.device, s.scales
 	}
-	r, err := e.exec.Run(context.WithoutCancel(ctx), step, tail, h)
+	r, err := e.exec.Run(ctx, step, tail, h)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +149,9 @@ func (s *Session) prefill(ctx context.Context, ids []int32, tail vkexec.Tail, h 
 	s.begin(len(ids))
 	s.cached = s.cached[:s.common(ids)]
 	for {
-		s.e.mu.Lock()
+		if err := s.e.lock(ctx); err != nil {
+			return nil, err
+		}
 		n := min(len(ids)-len(s.cached), s.rows(vkexec.TailNone))
 		last := len(s.cached)+n == len(ids)
 		if last {
@@ -234,7 +235,9 @@ func (s *Session) fill(ctx context.Context, ids []int32, n int) error {
 	s.begin(len(ids))
 	s.cached = s.cached[:min(s.common(ids), n)]
 	for len(s.cached) < n {
-		s.e.mu.Lock()
+		if err := s.e.lock(ctx); err != nil {
+			return err
+		}
 		chunk := min(n-len(s.cached), s.rows(vkexec.TailNone))
 		_, err := s.feed(ctx, ids[len(s.cached):len(s.cached)+chunk], vkexec.TailNone, vkexec.NoHistory)
 		s.e.mu.Unlock()
@@ -247,7 +250,9 @@ func (s *Session) fill(ctx context.Context, ids []int32, n int) error {
 
 // rowsChunk runs the next chunk of ids with a tail that leaves a row per token, and passes those on.
 func (s *Session) rowsChunk(ctx context.Context, ids []int32, tail vkexec.Tail, row []float32, emit func(row int, values []float32) error) error {
-	s.e.mu.Lock()
+	if err := s.e.lock(ctx); err != nil {
+		return err
+	}
 	defer s.e.mu.Unlock()
 	first := len(s.cached)
 	n := min(len(ids)-first, s.rows(tail))

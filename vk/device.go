@@ -55,6 +55,7 @@ type Device struct {
 
 	lost   atomic.Bool
 	closed atomic.Bool
+	pause  pause
 
 	memory  memory
 	layouts layouts

@@ -26,6 +26,8 @@ type PipelineDesc struct {
 	// FullSubgroups asks that no subgroup has idle lanes at its end; the
 	// workgroup size in x must be a multiple of the subgroup size.
 	FullSubgroups bool
+	// Parts lets the pipeline be dispatched in parts: Recorder.DispatchPart.
+	Parts bool
 }
 
 // Pipeline is a compiled kernel.
@@ -75,8 +77,8 @@ func (d *Device) NewPipeline(desc PipelineDesc) (*Pipeline, error) {
 	p.handle, r = d.core.CreatePipeline(core.PipelineDesc{
 		Module: core.HandleOf(module), Layout: l.pipeline, Cache: d.cache.handle,
 		SubgroupSize: required, FullSubgroups: desc.FullSubgroups,
-		CaptureStatistics: d.statistics,
-		Constants:         desc.Constants,
+		CaptureStatistics: d.statistics, Parts: desc.Parts,
+		Constants: desc.Constants,
 	})
 	if err := d.result(r, "vkCreateComputePipelines", "pipeline %q", desc.Name); err != nil {
 		return nil, err

@@ -130,12 +130,22 @@ func (r *Recorder) add(op core.Op, set int) {
 // order, each at a multiple of Caps.StorageAlign; push has exactly
 // PipelineDesc.PushBytes bytes.
 func (r *Recorder) Dispatch(p *Pipeline, bindings []Range, push []byte, groups [3]uint32) {
+	r.DispatchPart(p, bindings, push, [3]uint32{}, groups)
+}
+
+// DispatchPart is Dispatch for the workgroups from first on: gl_WorkGroupID
+// counts from there, and gl_NumWorkGroups is groups. p has PipelineDesc.Parts,
+// unless first is zero.
+func (r *Recorder) DispatchPart(p *Pipeline, bindings []Range, push []byte, first, groups [3]uint32) {
 	op, set, err := r.dispatch(p, bindings, push)
 	if err == nil {
 		for i, n := range groups {
-			if n == 0 || n > r.d.caps.MaxGroups[i] {
-				err = fmt.Errorf("pipeline %q: %v workgroups; the device runs 1 to %v: %w", p.name, groups, r.d.caps.MaxGroups, ErrLimit)
+			if n == 0 || uint64(first[i])+uint64(n) > uint64(r.d.caps.MaxGroups[i]) {
+				err = fmt.Errorf("pipeline %q: %v workgroups from %v on; the device runs 1 to %v: %w", p.name, groups, first, r.d.caps.MaxGroups, ErrLimit)
 			}
+		}
+		if first != [3]uint32{} && !p.desc.Parts {
+			err = fmt.Errorf("pipeline %q was not made to be dispatched in parts: %w", p.name, ErrUnsupported)
 		}
 	}
 	if err != nil {
@@ -144,6 +154,7 @@ func (r *Recorder) Dispatch(p *Pipeline, bindings []Range, push []byte, groups [
 	}
 	op.Kind = core.OpDispatch
 	op.X, op.Y, op.Z = groups[0], groups[1], groups[2]
+	op.BaseX, op.BaseY, op.BaseZ = first[0], first[1], first[2]
 	r.add(op, set)
 }
 

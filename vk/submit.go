@@ -30,13 +30,28 @@ func (d *Device) Submit(c *Commands) (*Ticket, error) {
 	return &Ticket{c, generation}, nil
 }
 
-// Run submits c and waits for it. If ctx ends first, c goes on running.
+// Run submits c and waits for it. If ctx ends first, c goes on running. While
+// the device is paused, nothing is submitted.
 func (d *Device) Run(ctx context.Context, c *Commands) error {
+	return d.run(ctx, ctx, c)
+}
+
+// Complete is Run for commands that must not be left half-way: ctx may end the wait for a pause, but what was
+// submitted is waited for.
+func (d *Device) Complete(ctx context.Context, c *Commands) error {
+	return d.run(ctx, context.WithoutCancel(ctx), c)
+}
+
+func (d *Device) run(before, after context.Context, c *Commands) error {
+	if err := d.begin(before); err != nil {
+		return fmt.Errorf("vk: submitting %q: %w", c.name, err)
+	}
+	defer d.end()
 	generation, err := d.submit(c)
 	if err != nil {
 		return err
 	}
-	return c.wait(ctx, generation)
+	return c.wait(after, generation)
 }
 
 func (d *Device) submit(c *Commands) (uint64, error) {

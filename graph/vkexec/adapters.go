@@ -177,7 +177,7 @@ func (e *Executor) ReleaseAdapters(a *Adapters) {
 func (e *Executor) dropPlans(match func(planKey) bool) {
 	for key, p := range e.plans {
 		if match(key) {
-			p.commands.Close()
+			p.close()
 			delete(e.plans, key)
 		}
 	}

@@ -28,6 +28,10 @@ type Options struct {
 	// it; the results are the same.
 	MergeApart bool
 
+	// MaxSubmit is how long one submission may take, so that a program that renders gets its queue back in time; 0: a step is
+	// one submission.
+	MaxSubmit time.Duration
+
 	Threads  int                      // host threads that convert weights; 0: 1
 	Progress func(done, total uint64) // bytes of weights uploaded; called from one goroutine
 	Profile  bool                     // time every dispatch
@@ -48,6 +52,7 @@ type Executor struct {
 	options Options
 	chooser chooser
 	units   matrixUnits
+	pacer   *pacer // with Options.MaxSubmit
 	graphs  map[graph.Options]*graph.Graph
 
 	weights *weights
@@ -103,6 +108,9 @@ func New(ctx context.Context, dev *vk.Device, g *graph.Graph, source Source, o O
 	e := &Executor{
 		dev: dev, model: g, options: o, chooser: chooser{caps: dev.Caps(), find: shaders.Find, disabled: o.Disable},
 		graphs: map[graph.Options]*graph.Graph{}, adapters: map[*Adapters]bool{}, pipelines: map[string]*vk.Pipeline{}, plans: map[planKey]*Plan{}, times: profile{},
+	}
+	if o.MaxSubmit > 0 {
+		e.pacer = &pacer{budget: o.MaxSubmit, cost: map[string]float64{}}
 	}
 	if err := e.place(ctx, source); err != nil {
 		e.Close()

@@ -173,7 +173,7 @@ func TestReplay(t *testing.T) {
 					}
 				}
 				for key, p := range fresh.plans {
-					p.commands.Close()
+					p.close()
 					delete(fresh.plans, key)
 				}
 				b := run(t, fresh, []int32{id}, length, TailGreedy)

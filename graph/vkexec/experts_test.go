@@ -239,7 +239,7 @@ func TestExpertReplay(t *testing.T) {
 			}
 			a := logits(t, replayed, run(t, replayed, ids, start, TailGreedy))
 			for key, p := range fresh.plans {
-				p.commands.Close()
+				p.close()
 				delete(fresh.plans, key)
 			}
 			sameBits(t, fmt.Sprintf("round %d, %d rows", round, n), a, logits(t, fresh, run(t, fresh, ids, start, TailGreedy)))

@@ -102,6 +102,7 @@ func (e *Executor) pipelinesFor(ctx context.Context, dispatches []dispatch) ([]*
 		missing = append(missing, vk.PipelineDesc{
 			Name: d.module.File, Code: d.module.Code, Buffers: d.module.Buffers, PushBytes: d.module.PushBytes, Constants: d.constants,
 			SubgroupSize: d.subgroup(), FullSubgroups: d.subgroup() != 0,
+			Parts: e.pacer != nil,
 		})
 	}
 	if err := ctx.Err(); err != nil {

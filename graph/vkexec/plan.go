@@ -86,9 +86,10 @@ type Plan struct {
 	key      planKey
 	graph    *graph.Graph
 	arena    *graph.Arena
-	commands *vk.Commands
-	stages   []stage // by dispatch, for profiles
-	used     uint64  // when the plan was last run, for eviction
+	segments []segment  // one, unless Options.MaxSubmit cuts
+	works    []cuttable // by dispatch, with Options.MaxSubmit
+	stages   []stage    // by dispatch, for profiles
+	used     uint64     // when the plan was last run, for eviction
 }
 
 // stage names a dispatch.
@@ -142,7 +143,7 @@ func (e *Executor) plan(ctx context.Context, key planKey) (*Plan, error) {
 	}
 	p.used = e.clock
 	if err := e.evict(); err != nil {
-		p.commands.Close()
+		p.close()
 		return nil, err
 	}
 	e.plans[key] = p
@@ -163,8 +164,15 @@ func (e *Executor) evict() error {
 		}
 	}
 	delete(e.plans, oldest.key)
-	oldest.commands.Close()
+	oldest.close()
 	return nil
+}
+
+func (p *Plan) close() {
+	for _, s := range p.segments {
+		s.commands.Close()
+	}
+	p.segments = nil
 }
 
 // lowered lowers the graph for one key and brings the pipelines.
@@ -206,45 +214,99 @@ func (e *Executor) record(ctx context.Context, key planKey) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	var t tracker
-	rec := e.dev.NewRecorder()
+	p := &Plan{key: key, graph: l.g, arena: l.arena}
+	for _, d := range l.dispatches {
+		if e.options.Profile {
+			d.work = l.work(&d)
+		}
+		p.stages = append(p.stages, d.stage)
+	}
+	submissions := [][]part{l.parts()}
+	if e.pacer != nil {
+		p.works = l.works()
+		submissions = e.pacer.cut(p.works)
+	}
+	r := recording{e: e, l: l, pipelines: pipelines}
+	for i, parts := range submissions {
+		s, err := r.segment(parts, i == 0, i == len(submissions)-1)
+		if err != nil {
+			p.close()
+			return nil, err
+		}
+		p.segments = append(p.segments, s)
+	}
+	return p, nil
+}
+
+// parts are all dispatches, whole.
+func (l *lowering) parts() []part {
+	parts := make([]part, len(l.dispatches))
+	for i, d := range l.dispatches {
+		parts[i] = part{dispatch: i, groups: d.groups}
+	}
+	return parts
+}
+
+// recording makes the segments of a plan. The tracker goes on from one to the next: a barrier orders what earlier submissions
+// did, too.
+type recording struct {
+	e         *Executor
+	l         *lowering
+	pipelines []*vk.Pipeline
+	tracker   tracker
+}
+
+func (r *recording) segment(parts []part, first, last bool) (segment, error) {
+	rec := r.e.dev.NewRecorder()
 	order := func(accesses []access) {
-		if barriers := t.before(accesses); len(barriers) > 0 {
+		if barriers := r.tracker.before(accesses); len(barriers) > 0 {
 			rec.Barriers(barriers)
 		}
 	}
-	for _, c := range e.hostCopies(key) {
-		order([]access{{Range: c[0], kind: vk.TransferWrite}})
-		rec.Copy(c[0], c[1])
-	}
-	p := &Plan{key: key, graph: l.g, arena: l.arena}
-	for i, d := range l.dispatches {
-		accesses, ranges := d.accesses()
-		order(accesses)
-		if e.options.Profile {
-			rec.Timestamp(i)
-			d.work = l.work(&d)
+	if first {
+		for _, c := range r.e.hostCopies(r.l.key) {
+			order([]access{{Range: c[0], kind: vk.TransferWrite}})
+			rec.Copy(c[0], c[1])
 		}
-		d.record(rec, pipelines[i], ranges)
-		p.stages = append(p.stages, d.stage)
 	}
-	if e.options.Profile {
-		rec.Timestamp(len(l.dispatches))
+	timed := r.e.timed()
+	for i, s := range parts {
+		d := r.l.dispatches[s.dispatch]
+		accesses, ranges := d.accesses()
+		if s.first == [3]uint32{} { // the parts of a dispatch need nothing of each other
+			order(accesses)
+		}
+		if timed {
+			rec.Timestamp(i)
+		}
+		d.recordPart(rec, r.pipelines[s.dispatch], ranges, s)
 	}
-	if r, ok := l.hostResult(); ok {
-		order([]access{{Range: r, kind: vk.HostRead}})
+	if timed {
+		rec.Timestamp(len(parts))
 	}
-	p.commands, err = rec.Finish(fmt.Sprintf("%d rows, %d sequences", key.rows, key.seqs))
-	return p, err
+	if result, ok := r.l.hostResult(); ok && last {
+		order([]access{{Range: result, kind: vk.HostRead}})
+	}
+	commands, err := rec.Finish(fmt.Sprintf("%d rows, %d sequences", r.l.key.rows, r.l.key.seqs))
+	return segment{commands: commands, parts: parts}, err
+}
+
+// timed says that every dispatch is timed.
+func (e *Executor) timed() bool {
+	return e.options.Profile || e.pacer != nil && e.dev.Caps().TimestampBits > 0
 }
 
 // record adds the dispatch to a recording.
 func (d dispatch) record(rec *vk.Recorder, p *vk.Pipeline, ranges []vk.Range) {
+	d.recordPart(rec, p, ranges, part{groups: d.groups})
+}
+
+func (d dispatch) recordPart(rec *vk.Recorder, p *vk.Pipeline, ranges []vk.Range, s part) {
 	if d.indirect != nil {
 		rec.DispatchIndirect(p, ranges, pushBytes(d.push), *d.indirect)
 		return
 	}
-	rec.Dispatch(p, ranges, pushBytes(d.push), d.groups)
+	rec.DispatchPart(p, ranges, pushBytes(d.push), s.first, s.groups)
 }
 
 // accesses splits the bindings into what the tracker and what the recorder wants.

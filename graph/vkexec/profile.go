@@ -24,21 +24,25 @@ func (t OpTime) GBps() float64 {
 // profile collects the times of the plans that ran.
 type profile map[[2]string]*OpTime
 
-// note adds the timestamps of one run; n stages have n+1 of them. past is the mean number of tokens that the step's
-// sequences had in the cache before it.
-func (p profile) note(stages []stage, ns []float64, past float64) {
-	for i, s := range stages {
-		if i+1 >= len(ns) {
+// note adds the times of the parts of one submission. past is the mean number of tokens that the step's sequences had in the
+// cache before it.
+func (p profile) note(stages []stage, parts []part, ns []float64, past float64) {
+	for i, part := range parts {
+		if i >= len(ns) {
 			return
 		}
+		s := stages[part.dispatch]
 		key := [2]string{s.op, trimLayer(s.label)}
 		t := p[key]
 		if t == nil {
 			t = &OpTime{Op: key[0], Label: key[1]}
 			p[key] = t
 		}
+		t.NS += ns[i]
+		if part.first != [3]uint32{} { // the first part counts for all
+			continue
+		}
 		t.Dispatches++
-		t.NS += ns[i+1] - ns[i]
 		t.Bytes += s.bytes
 		moved, flops := s.work.at(past)
 		t.Moved += moved

@@ -154,6 +154,9 @@ func (e *Executor) Next(ctx context.Context, seqs int, h History) (*Result, erro
 	return e.run(ctx, planKey{rows: seqs, seqs: seqs, widest: 1, tail: TailGreedy, history: h, adapters: e.current})
 }
 
+// Ready waits for the end of a pause of the device.
+func (e *Executor) Ready(ctx context.Context) error { return e.dev.Ready(ctx) }
+
 func (e *Executor) run(ctx context.Context, key planKey) (*Result, error) {
 	if e.options.CheckFinite {
 		if err := e.checkFinite(ctx, key); err != nil {
@@ -164,25 +167,64 @@ func (e *Executor) run(ctx context.Context, key planKey) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	begin := time.Now()
-	err = e.dev.Run(ctx, p.commands)
-	e.stats.WaitNS += time.Since(begin).Nanoseconds()
-	if err != nil {
+	if err := e.submit(ctx, p); err != nil {
 		return nil, err
 	}
-	counts := p.commands.Counts()
 	e.stats.Steps++
-	e.stats.Submits++
-	e.stats.Dispatches += uint64(counts.Dispatches)
-	e.stats.Barriers += uint64(counts.Barriers)
-	if e.options.Profile {
-		ns, err := p.commands.Timestamps()
-		if err != nil {
-			return nil, err
-		}
-		e.times.note(p.stages, ns, e.past)
-	}
 	return e.result(p)
+}
+
+// submit runs the segments of a plan, one behind another. ctx may end the wait for a pause before the first; what has begun is
+// done whole.
+func (e *Executor) submit(ctx context.Context, p *Plan) error {
+	var longest time.Duration
+	for _, s := range p.segments {
+		begin := time.Now()
+		err := e.dev.Complete(ctx, s.commands)
+		took := time.Since(begin)
+		e.stats.WaitNS += took.Nanoseconds()
+		if err != nil {
+			return err
+		}
+		ctx = context.WithoutCancel(ctx)
+		longest = max(longest, took)
+		counts := s.commands.Counts()
+		e.stats.Submits++
+		e.stats.Dispatches += uint64(counts.Dispatches)
+		e.stats.Barriers += uint64(counts.Barriers)
+		if err := e.noteTimes(p, s, took); err != nil {
+			return err
+		}
+	}
+	if e.pacer != nil && e.pacer.stale(p.works, p.cuts(), longest) {
+		delete(e.plans, p.key)
+		p.close()
+	}
+	return nil
+}
+
+// noteTimes passes the times of a segment on to whoever wants them.
+func (e *Executor) noteTimes(p *Plan, s segment, took time.Duration) error {
+	if e.pacer == nil && !e.options.Profile {
+		return nil
+	}
+	var each []float64
+	if e.timed() {
+		at, err := s.commands.Timestamps()
+		if err != nil {
+			return err
+		}
+		for i := range s.parts {
+			each = append(each, at[i+1]-at[i])
+		}
+	}
+	if e.options.Profile {
+		e.times.note(p.stages, s.parts, each, e.past)
+	}
+	if e.pacer != nil {
+		e.pacer.note(p.works, s.parts, each, took)
+	}
+	return nil
 }
 
 // result reads what the plan's tail wrote.

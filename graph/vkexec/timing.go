@@ -49,7 +49,7 @@ func (e *Executor) TimeKernels(ctx context.Context, rows, depth int) ([]KernelTi
 	if err != nil {
 		return nil, err
 	}
-	if err := e.dev.Run(ctx, p.commands); err != nil {
+	if err := e.submit(ctx, p); err != nil {
 		return nil, err
 	}
 	if err := e.uploadStep(key); err != nil { // the step has advanced it

@@ -44,7 +44,7 @@ func TestTimeKernels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := p.commands.Counts().Dispatches; got != dispatches {
+		if got := p.segments[0].commands.Counts().Dispatches; got != dispatches {
 			t.Errorf("%s: %d dispatches were timed, a step has %d", name, dispatches, got)
 		}
 		if tier, _ := e.dev.Caps().Tier(); tier > 0 && others == 0 {

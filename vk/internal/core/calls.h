@@ -58,6 +58,8 @@ typedef void(VC_CALL *PfnCmdBindDescriptorSets)(
 typedef void(VC_CALL *PfnCmdPushConstants)(
     VcCommandBuffer, VcHandle, uint32_t, uint32_t, uint32_t, const void *);
 typedef void(VC_CALL *PfnCmdDispatch)(VcCommandBuffer, uint32_t, uint32_t, uint32_t);
+typedef void(VC_CALL *PfnCmdDispatchBase)(
+    VcCommandBuffer, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t);
 typedef void(VC_CALL *PfnCmdDispatchIndirect)(VcCommandBuffer, VcHandle, uint64_t);
 typedef void(VC_CALL *PfnCmdPipelineBarrier)(
     VcCommandBuffer, uint32_t, uint32_t, uint32_t, uint32_t, const VcMemoryBarrier *, uint32_t,
@@ -114,6 +116,7 @@ struct VcInstanceCalls {
   X(CmdBindDescriptorSets)          \
   X(CmdPushConstants)               \
   X(CmdDispatch)                    \
+  X(CmdDispatchBase)                \
   X(CmdDispatchIndirect)            \
   X(CmdPipelineBarrier)             \
   X(CmdCopyBuffer)                  \

@@ -142,6 +142,7 @@ typedef struct {
   uint32_t subgroup_size;     // 0: the driver's choice
   VcBool32 full_subgroups;
   VcBool32 capture_statistics;
+  VcBool32 parts;             // dispatches may begin at another workgroup than 0
   uint32_t constant_count;
 } VcPipelineDesc;
 
@@ -185,6 +186,8 @@ typedef struct {
   uint32_t push_size;        // 0: keep what was pushed
   uint32_t x, y, z;          // groups; source and destination stages; fill value; query
   uint32_t count;            // of buffer barriers
+  uint32_t base_x, base_y, base_z;  // dispatch: first workgroup
+  uint32_t reserved;
   uint64_t first;            // of them
   VcHandle buffer;           // indirect arguments, copy and fill destination
   uint64_t offset;

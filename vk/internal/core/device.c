@@ -95,7 +95,8 @@ VcResult vc_create_pipeline(VcDeviceCalls *d, const VcPipelineDesc *desc,
   };
   VcComputePipelineCreateInfo info = {
       .head = {VC_STYPE_COMPUTE_PIPELINE_CREATE_INFO, NULL},
-      .flags = desc->capture_statistics ? VC_PIPELINE_CREATE_CAPTURE_STATISTICS : 0,
+      .flags = (desc->capture_statistics ? VC_PIPELINE_CREATE_CAPTURE_STATISTICS : 0) |
+               (desc->parts ? VC_PIPELINE_CREATE_DISPATCH_BASE : 0),
       .stage =
           {
               .head = {VC_STYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,

@@ -76,6 +76,7 @@ type PipelineDesc struct {
 	SubgroupSize          uint32 // 0: the driver's choice
 	FullSubgroups         bool
 	CaptureStatistics     bool
+	Parts                 bool     // dispatches may begin at another workgroup than 0
 	Constants             []uint32 // specialization constants 0..n-1
 }
 
@@ -86,6 +87,7 @@ func (d *Device) CreatePipeline(desc PipelineDesc) (Handle, Result) {
 		subgroup_size:      C.uint32_t(desc.SubgroupSize),
 		full_subgroups:     bool32(desc.FullSubgroups),
 		capture_statistics: bool32(desc.CaptureStatistics),
+		parts:              bool32(desc.Parts),
 		constant_count:     C.uint32_t(len(desc.Constants)),
 	}
 	var out C.VcHandle

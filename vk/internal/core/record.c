@@ -67,7 +67,11 @@ VcResult vc_record(VcDeviceCalls *d, VcCommandBuffer cmd, const VcOp *ops,
     switch (op->kind) {
       case VC_OP_DISPATCH:
         bind(d, cmd, op, push);
-        d->CmdDispatch(cmd, op->x, op->y, op->z);
+        if (op->base_x != 0 || op->base_y != 0 || op->base_z != 0) {
+          d->CmdDispatchBase(cmd, op->base_x, op->base_y, op->base_z, op->x, op->y, op->z);
+        } else {
+          d->CmdDispatch(cmd, op->x, op->y, op->z);
+        }
         break;
       case VC_OP_DISPATCH_INDIRECT:
         bind(d, cmd, op, push);

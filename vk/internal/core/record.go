@@ -29,6 +29,8 @@ type Op struct {
 	Pipeline, Layout, Set Handle
 	PushOffset, PushSize  uint32
 	X, Y, Z, Count        uint32
+	BaseX, BaseY, BaseZ   uint32
+	_                     uint32
 	First                 uint64
 	Buffer                Handle
 	Offset                uint64
