@@ -92,7 +92,7 @@ func (b *Buffer) bind(handle vgo.Buffer) error {
 	if b.room > d.caps.MaxAllocationSize {
 		b.room = size
 	}
-	s, offset, err := d.memory.place(b.kind, b.room, align, allowed)
+	s, offset, err := d.memory.place(b.kind, b.size, b.room, align, allowed)
 	if err != nil {
 		if errors.Is(err, ErrOutOfMemory) {
 			free, _ := d.Budget()

@@ -71,7 +71,7 @@ func (k MemoryKind) candidates(c *Caps, allowed uint32) []int {
 }
 
 const (
-	firstSlab = 8 << 20  // bytes; grows with what is in use
+	firstSlab = 1 << 20  // bytes; a slab for buffers that nobody expected is a 64th of what is in use
 	largeSlab = 64 << 20 // beyond half of it a buffer gets its own allocation
 )
 
@@ -84,6 +84,9 @@ type memory struct {
 	mu    sync.Mutex
 	slabs map[int][]*slab // by memory type
 	use   MemoryUse
+
+	expected []expectation
+	groups   uint64 // of expectations so far
 }
 
 // slab is one VkDeviceMemory.
@@ -137,19 +140,20 @@ func (d *Device) Budget() (free uint64, ok bool) {
 	return 0, false
 }
 
-// place finds room for a buffer with these requirements.
-func (m *memory) place(kind MemoryKind, size, align uint64, allowed uint32) (*slab, uint64, error) {
+// place finds room for a buffer of size bytes with these requirements.
+func (m *memory) place(kind MemoryKind, size, room, align uint64, allowed uint32) (*slab, uint64, error) {
 	list := kind.candidates(&m.d.caps, allowed)
 	if len(list) == 0 {
 		return nil, 0, fmt.Errorf("no memory type fits: %w", ErrUnsupported)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	together := m.arrived(kind, size, room, align, min(uint64(largeSlab), m.d.caps.MaxAllocationSize))
 	var first error
 	for _, typ := range list {
-		s, offset, err := m.placeIn(typ, kind, size, align)
+		s, offset, err := m.placeIn(typ, room, align, together)
 		if err == nil {
-			m.use.Used += size
+			m.use.Used += room
 			m.use.Buffers++
 			return s, offset, nil
 		}
@@ -163,7 +167,8 @@ func (m *memory) place(kind MemoryKind, size, align uint64, allowed uint32) (*sl
 	return nil, 0, first
 }
 
-func (m *memory) placeIn(typ int, kind MemoryKind, size, align uint64) (*slab, uint64, error) {
+// placeIn finds room in memory of one type; together is what a new slab should hold, 0 where that is not known.
+func (m *memory) placeIn(typ int, size, align, together uint64) (*slab, uint64, error) {
 	c := &m.d.caps
 	heap := c.Heaps[c.Types[typ].Heap]
 	if size > heap.Size {
@@ -181,7 +186,10 @@ func (m *memory) placeIn(typ int, kind MemoryKind, size, align uint64) (*slab, u
 				return s, offset, nil
 			}
 		}
-		slabSize := min(most, max(firstSlab, total))
+		slabSize := min(most, max(firstSlab, total/64))
+		if together > 0 {
+			slabSize = min(most, together)
+		}
 		if s, err := m.allocate(typ, max(slabSize, size)); err == nil {
 			offset, _ := s.spans.take(size, align)
 			return s, offset, nil

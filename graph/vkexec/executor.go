@@ -170,6 +170,15 @@ func (e *Executor) place(ctx context.Context, source Source) error {
 		{&e.reduce, "reduction", uint64(e.mostChoices()) * uint64(reduceGroups(g.Vocab)) * (2 + 2*shaders.TopK) * 4, vk.DeviceLocal},
 		{&e.results, "results", uint64(e.mostChoices()) * topKWords * 4, vk.DeviceToHost},
 	}
+	for _, kind := range []vk.MemoryKind{vk.DeviceLocal, vk.HostToDevice, vk.DeviceToHost} {
+		var sizes []uint64
+		for _, a := range allocations {
+			if a.kind == kind {
+				sizes = append(sizes, a.size)
+			}
+		}
+		defer e.dev.Expect(kind, sizes)()
+	}
 	for _, a := range allocations {
 		if *a.to, err = e.dev.NewBuffer(a.name, a.size, a.kind); err != nil {
 			return err

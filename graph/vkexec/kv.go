@@ -58,6 +58,13 @@ func newKVCache(dev *vk.Device, s graph.KVShape, t KVType, pages int) (*kvCache,
 		return nil, fmt.Errorf("vkexec: a KV page of %d bytes is larger than the %d bytes that this device lets a shader see", pageBytes, limit)
 	}
 	c := &kvCache{kind: t, pages: pages, pagesPerShard: perShard}
+	var sizes []uint64
+	for range s.Layers {
+		for first := 0; first < pages; first += perShard {
+			sizes = append(sizes, 2*alignUp(uint64(min(perShard, pages-first))*pageBytes, graph.ArenaAlign))
+		}
+	}
+	defer dev.Expect(vk.DeviceLocal, sizes)()
 	for l := range s.Layers {
 		var shards []kvShard
 		for first := 0; first < pages; first += perShard {

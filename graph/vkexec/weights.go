@@ -133,6 +133,11 @@ func (u *uploader) load(ctx context.Context, g *graph.Graph) (*weights, error) {
 		books: map[quant.LayoutKind]*vk.Buffer{},
 	}
 	u.total = WeightBytes(g)
+	done, err := u.expect(g)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	defer func() { u.filler.close() }()
 	for _, p := range g.Packs() {
 		m, err := u.matrix(ctx, p)
@@ -153,6 +158,34 @@ func (u *uploader) load(ctx context.Context, g *graph.Graph) (*weights, error) {
 		return nil, err
 	}
 	return w, nil
+}
+
+// expect tells the device which buffers there will be.
+func (u *uploader) expect(g *graph.Graph) (done func(), err error) {
+	var sizes []uint64
+	books := map[quant.LayoutKind]bool{}
+	for _, p := range g.Packs() {
+		_, shards, err := shardsOf(p, u.dev.Caps())
+		if err != nil {
+			return nil, err
+		}
+		sizes = append(sizes, shards...)
+		if l := p.Layout(); !books[l.Kind] && l.Codebook() != nil {
+			books[l.Kind] = true
+			sizes = append(sizes, uint64(4*len(l.Codebook())))
+		}
+	}
+	var vectors uint64
+	for _, v := range g.Vectors() {
+		vectors = alignUp(vectors, graph.ArenaAlign) + uint64(4*v.Cols)
+	}
+	for _, order := range g.Orders() {
+		vectors = alignUp(vectors, graph.ArenaAlign) + uint64(4*len(order))
+	}
+	if vectors > 0 {
+		sizes = append(sizes, vectors)
+	}
+	return u.dev.Expect(vk.DeviceLocal, sizes), nil
 }
 
 // matrix uploads one pack. On an error the matrix holds what must be closed.
