@@ -125,26 +125,59 @@ func TestDemo(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			same, correct := 0, 0
-			for _, c := range cases {
-				answer, ids := greedy(t, m, s, c.Prompt)
-				if slices.Equal(ids, c.F32IDs) {
-					same++
-				}
-				if c.right(answer) {
-					correct++
-				}
-			}
-			ppl := perplexity(t, m, s)
-			t.Logf("%s: ids equal to the reference %d of %d, right %d (reference %d), perplexity %.4f (reference %.4f, %+.2f %%)",
-				r.name, same, len(cases), correct, r.correct, ppl, r.ppl, 100*(ppl/r.ppl-1))
-			if len(cases) != 150 || same < r.same || correct < r.correct-3 {
-				t.Errorf("want %d equal and %d right of 150", r.same, r.correct-3)
-			}
-			if d := math.Abs(ppl/r.ppl - 1); !(d <= r.pplTol) {
-				t.Errorf("perplexity differs by %.2f %%, accept %.2f %%", 100*d, 100*r.pplTol)
-			}
+			r.check(t, m, s, cases)
 		})
+	}
+}
+
+// TestDemoInt8 is TestDemo in tier 2, where activations are rounded to bytes: as many answers must be right, and perplexity
+// is allowed the same difference.
+func TestDemoInt8(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the short tests leave the 150 prompts of each precision out")
+	}
+	cases := readEval(t)
+	for _, r := range demoRuns() {
+		if r.name != "Q8_0" && r.name != "Q4_0" {
+			continue
+		}
+		r.same = 0 // ids of the reference, which rounds no activations
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			tier := 2
+			rt := openUncheckedWith(t, Options{Tier: &tier})
+			m := loadDemo(t, rt, r)
+			s, err := m.NewSession()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			r.check(t, m, s, cases)
+		})
+	}
+}
+
+// check answers the prompts and measures perplexity.
+func (r demoRun) check(t *testing.T, m *Model, s *Session, cases []evalCase) {
+	t.Helper()
+	same, correct := 0, 0
+	for _, c := range cases {
+		answer, ids := greedy(t, m, s, c.Prompt)
+		if slices.Equal(ids, c.F32IDs) {
+			same++
+		}
+		if c.right(answer) {
+			correct++
+		}
+	}
+	ppl := perplexity(t, m, s)
+	t.Logf("%s: ids equal to the reference %d of %d, right %d (reference %d), perplexity %.4f (reference %.4f, %+.2f %%)",
+		r.name, same, len(cases), correct, r.correct, ppl, r.ppl, 100*(ppl/r.ppl-1))
+	if len(cases) != 150 || same < r.same || correct < r.correct-3 {
+		t.Errorf("want %d equal and %d right of 150", r.same, r.correct-3)
+	}
+	if d := math.Abs(ppl/r.ppl - 1); !(d <= r.pplTol) {
+		t.Errorf("perplexity differs by %.2f %%, accept %.2f %%", 100*d, 100*r.pplTol)
 	}
 }
 
@@ -226,6 +259,37 @@ func TestGGUFQuants(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestGGUFQuantsInt8 is TestGGUFQuants in tier 2: activations are rounded to bytes.
+func TestGGUFQuantsInt8(t *testing.T) {
+	var doc struct{ Prompts []goldenPrompt }
+	dir := "golden/gguf-quants"
+	if err := json.Unmarshal(testkit.Read(t, filepath.Join(dir, "expected.json")), &doc); err != nil {
+		t.Fatal(err)
+	}
+	tier := 2
+	rt := openTest(t, Options{Tier: &tier}, nil)
+	types := []string{"Q8_0", "Q4_0", "Q2_K", "Q5_K_M"} // every form of scales; the other files' errors are the same
+	if testing.Short() {
+		types = types[:1]
+	}
+	for _, typ := range types {
+		logits := readLogits(t, filepath.Join(dir, "expected.safetensors"), typ+".", len(doc.Prompts))
+		t.Run(typ, func(t *testing.T) {
+			m := loadTest(t, rt, testkit.Path(t, filepath.Join(dir, typ+".gguf")), LoadOptions{KV: "f32", Context: 64})
+			s, err := m.NewSession()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			for i, p := range doc.Prompts {
+				for _, chunk := range []int{0, 1} {
+					checkLogits(t, s, p.IDs, logits[i], chunk, toleranceInt8)
+				}
+			}
+		})
 	}
 }
 

@@ -20,7 +20,13 @@ func openForTest(t testing.TB, o Options) (*Runtime, error) {
 // run, shorter tests have run with it.
 func openUnchecked(t testing.TB) *Runtime {
 	t.Helper()
-	rt, err := openOrSkip(t, Options{CacheDir: "none"})
+	return openUncheckedWith(t, Options{})
+}
+
+func openUncheckedWith(t testing.TB, o Options) *Runtime {
+	t.Helper()
+	o.CacheDir = "none"
+	rt, err := openOrSkip(t, o)
 	if err != nil {
 		t.Fatal(err)
 	}

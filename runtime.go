@@ -136,6 +136,7 @@ func (r *Runtime) capsMask() (*vk.Mask, error) {
 			return nil, fmt.Errorf("tier %d does not exist: use 0 to 4", *t)
 		}
 		mask.MaxTier = *t
+		mask.EmulatedDot = *t == 2 // asked for by name, it may be slow
 	}
 	kernels := vkexec.KernelNames()
 	for _, name := range r.options.Disable {

@@ -34,3 +34,11 @@ func (m *Model) noteTuning() {
 		m.runtime.log.Info("measured which kernels are the fastest", "choices", t.Choices, "measured", t.Measured, "took", t.Took)
 	}
 }
+
+// int8 says which products read activations as bytes: where it pays, or everywhere if tier 2 was asked for by name.
+func (r *Runtime) int8() vkexec.Int8Use {
+	if t := r.options.Tier; t != nil && *t == 2 {
+		return vkexec.Int8Always
+	}
+	return vkexec.Int8Auto
+}

@@ -54,7 +54,7 @@ func PlanArena(g *Graph, tokens, seqs int) *Arena {
 			rows = seqs
 		}
 		a.Offset[i] = -1
-		a.Size[i] = int64(rows) * int64(t.Cols) * 4
+		a.Size[i] = t.Bytes(rows)
 		if lives[i].first >= 0 {
 			order = append(order, lives[i])
 		}

@@ -31,14 +31,16 @@ type Options struct {
 	SumExperts bool
 	// OneRowEach tells that every sequence has exactly one token, in order: LastRows is then the identity.
 	OneRowEach bool
+	// Int8 says which products read their input as bytes; nil: none.
+	Int8 *Int8
 	// Adapters are added to the products that they change; nil: none.
 	Adapters *Adapters
 }
 
 // Compile rewrites the graph a model built into the one that is executed. It does not change g.
 //
-// The passes only ever replace a pattern by nodes that compute the same values; what one did, or why it could not,
-// stands in the result's Notes.
+// The passes only ever replace a pattern by nodes that compute the same values, but for Int8, which rounds some; what one
+// did, or why it could not, stands in the result's Notes.
 func Compile(g *Graph, o Options) *Graph {
 	g = g.clone()
 	if !o.NoFuse {
@@ -59,6 +61,9 @@ func Compile(g *Graph, o Options) *Graph {
 		sinkLastRows(g)
 	}
 	dropDead(g)
+	if o.Int8 != nil {
+		quantiseInputs(g, o.Int8)
+	}
 	if o.FuseNorm && !o.NoFuse {
 		fuseNorm(g)
 	}

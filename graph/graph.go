@@ -28,11 +28,20 @@ func (r Rows) String() string {
 	return "tokens"
 }
 
-// Tensor is what a graph knows of a value: a row-major float32 matrix.
+// Tensor is what a graph knows of a value: a row-major float32 matrix, or one of bytes.
 type Tensor struct {
 	Name string
 	Rows Rows
 	Cols int
+	Int8 bool // bytes with scales, as quant.RoundInt8 rounds; see Int8
+}
+
+// Bytes is the size of so many rows on the device: of bytes, the quants, and 8 bytes for each block of them.
+func (t *Tensor) Bytes(rows int) int64 {
+	if t.Int8 {
+		return int64(rows) * int64(t.Cols+t.Cols/quant.Int8Block*8)
+	}
+	return int64(rows) * int64(t.Cols) * 4
 }
 
 // Weight is a parameter of the model: its canonical name, its shape and the layout it is stored in on the device.
@@ -99,11 +108,12 @@ const (
 	OpGate                   // In: x, gate [, addend]: sigmoid(gate)·x.
 	OpRoPEKV                 // In: q|k|v. Norms (q, k), Eps, LogN, Layer, Heads: norm, rotate, store k and v; out: q.
 	OpExpertSum              // In: x of each chosen expert, routing [, addend]. Pack (Experts), Used: product and weighted sum.
+	OpQuantise               // In: x. Its rows as bytes.
 )
 
 var opNames = [...]string{
 	"embed", "rms_norm", "matmul", "rope", "log_n", "store_kv", "attention", "swiglu", "add", "add_bias", "last_rows",
-	"gather", "route", "expert_matmul", "combine", "gate", "rope_kv", "expert_sum",
+	"gather", "route", "expert_matmul", "combine", "gate", "rope_kv", "expert_sum", "quantise",
 }
 
 func (o Op) String() string { return opNames[o] }

@@ -244,7 +244,7 @@ func fuseResidual(g *Graph) {
 func fuseNorm(g *Graph) {
 	dead := map[*Node]bool{}
 	for _, n := range g.Nodes {
-		if n.Op != OpRMSNorm || n.Heads != 0 || n.Out == g.Output {
+		if n.Op != OpRMSNorm || n.Heads != 0 || n.Out == g.Output || g.Tensor(n.Out).Int8 {
 			continue
 		}
 		var readers []*Node

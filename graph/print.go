@@ -39,7 +39,7 @@ func (a *Annotations) counts(i int) (Counts, bool) {
 //	vocab           rows of the embedding
 //	cache           {layers, heads, head_dim}: shape of the KV cache per token
 //	[output]        id of the logits; absent in a graph that only fills the cache
-//	values          [{id, name, rows: "tokens"|"seqs", cols}]: the activations, by id
+//	values          [{id, name, rows: "tokens"|"seqs", cols, [int8]: bytes with scales}]: the activations, by id
 //	nodes           [{op, label, in: [id], [out], [layer], [heads], [scale], [window], [log_n], [eps], [out_col], [used]: experts per row,
 //	                  [renormalise],
 //	                  [weight: {name, rows, cols, layout, bytes, parts: [name], [interleave], [experts]}],
@@ -79,7 +79,7 @@ func (g *Graph) printText(b *bytes.Buffer, extra *Annotations) {
 		out := ""
 		if n.Out != None {
 			t := g.Tensor(n.Out)
-			out = fmt.Sprintf("%%%d [%s %d]", n.Out, t.Rows, t.Cols)
+			out = fmt.Sprintf("%%%d [%s %d%s]", n.Out, t.Rows, t.Cols, map[bool]string{true: " int8"}[t.Int8])
 		}
 		details := n.details()
 		if c, ok := extra.counts(i); ok {

@@ -31,6 +31,7 @@ type jsonValue struct {
 	Name string `json:"name"`
 	Rows string `json:"rows"`
 	Cols int    `json:"cols"`
+	Int8 bool   `json:"int8,omitempty"`
 }
 
 type jsonNode struct {
@@ -97,7 +98,7 @@ func (g *Graph) printJSON(b *bytes.Buffer, extra *Annotations) error {
 	producer := g.producer()
 	for i, t := range g.Values {
 		if producer[ID(i)] != nil { // passes leave values behind that nothing writes any more
-			doc.Values = append(doc.Values, jsonValue{ID: ID(i), Name: t.Name, Rows: t.Rows.String(), Cols: t.Cols})
+			doc.Values = append(doc.Values, jsonValue{ID: ID(i), Name: t.Name, Rows: t.Rows.String(), Cols: t.Cols, Int8: t.Int8})
 		}
 	}
 	for i, n := range g.Nodes {

@@ -77,8 +77,8 @@ type bed struct {
 	pipelines  map[string]*vk.Pipeline
 }
 
-func newBed(t testing.TB) *bed {
-	return &bed{t, t, vktest.Open(t), map[string]*vk.Pipeline{}}
+func newBed(t testing.TB, mask ...vk.Mask) *bed {
+	return &bed{t, t, vktest.Open(t, mask...), map[string]*vk.Pipeline{}}
 }
 
 // modules returns the kernel's modules that the device can run: all tiers of all its variants.

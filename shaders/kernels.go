@@ -38,6 +38,7 @@ var (
 		{"memory-model", "MEMORY_MODEL", nil},
 		{"full-subgroups", "FULL_SUBGROUPS", nil},
 	}
+	integerDot = gain{"integer-dot", "INT8", nil}
 )
 
 // unit says for each type of weights how many elements an invocation of a matrix kernel loads at once: UNIT in its GLSL.
@@ -51,6 +52,7 @@ var unit = map[string]int{
 
 var (
 	weightTypes = slices.Sorted(maps.Keys(unit))
+	int8Types   = []string{"mxfp4", "q2k", "q3k", "q4", "q4_1", "q4k", "q5_0", "q5_1", "q5k", "q6k", "q8"} // whose quants are bytes
 	cacheTypes  = []string{"f32", "f16", "q8_0", "q4_0"}
 )
 
@@ -68,10 +70,27 @@ var kernels = []kernel{
 		why:       "one row per workgroup, the residual added on the way",
 	},
 	{
+		name: "rms_norm_i8", source: "rms_norm_i8.comp", buffers: 3, push: RMSNormInt8Push{},
+		constants: []string{"LOCAL_SIZE"},
+		gains:     [][]gain{1: {subgroupSums}},
+		why:       "a norm that rounds to bytes for the products with integer dots behind it",
+	},
+	{
+		name: "quantise", source: "quantise.comp", buffers: 2, push: QuantisePush{},
+		constants: []string{"LOCAL_SIZE"},
+		why:       "the same for inputs that do not come from a norm",
+	},
+	{
 		name: "mul_mat_vec", source: "mul_mat_vec.comp", weights: weightTypes, buffers: 8, push: MatMulPush{},
 		constants: []string{"LOCAL_SIZE", "ROWS", "COLS", "GROUP", "ZERO", "EPILOGUE", "NORM", "LANES", "STRIP", "EXPERTS"},
 		gains:     [][]gain{1: {subgroupSums, nativeHalf}},
 		why:       "decode: bound by reading the weights once, for up to 8 columns",
+	},
+	{
+		name: "mul_mat_vec_i8", source: "mul_mat_vec_i8.comp", weights: int8Types, buffers: 8, push: MatMulInt8Push{},
+		constants: []string{"LOCAL_SIZE", "ROWS", "COLS", "GROUP", "ZERO", "EPILOGUE", "NORM", "LANES", "STRIP", "EXPERTS"},
+		lowest:    2, gains: [][]gain{2: {subgroupSums, integerDot}},
+		why: "decode where arithmetic is the limit: four multiplications at once",
 	},
 	{
 		name: "mul_mat", source: "mul_mat.comp", weights: weightTypes, buffers: 7, push: MatMulPush{},
@@ -96,6 +115,12 @@ var kernels = []kernel{
 		name: "weight_max", source: "weight_max.comp", weights: weightTypes, buffers: 5, push: WeightMaxPush{},
 		constants: []string{"LOCAL_SIZE", "GROUP", "ZERO"},
 		why:       "once after loading, to bring weights of any magnitude into f16's range",
+	},
+	{
+		name: "mul_mat_i8", source: "mul_mat_i8.comp", weights: int8Types, buffers: 7, push: MatMulInt8Push{},
+		constants: []string{"LOCAL_SIZE", "BM", "BN", "GROUP", "ZERO", "EPILOGUE", "TM", "TN", "EXPERTS", "BLOCKS"},
+		lowest:    2, gains: [][]gain{2: {integerDot}},
+		why: "prefill without matrix units: four multiplications at once, and a quarter of the shared memory",
 	},
 	{
 		name: "route", source: "route.comp", buffers: 2, push: RoutePush{},
@@ -128,13 +153,6 @@ var kernels = []kernel{
 		constants: []string{"LOCAL_SIZE", "HEAD_DIM", "BR", "GQA", "PARTIAL"},
 		gains:     [][]gain{1: {nativeHalf}},
 		why:       "prefill and decode: heads that share keys are packed, keys and values are read once for them",
-	},
-	{
-		name: "attention_cm", source: "attention_cm.comp", kv: []string{"f16", "q8_0", "q4_0"}, buffers: 6, push: AttentionPush{},
-		constants: []string{"LOCAL_SIZE", "HEAD_DIM", "BR", "GQA", "PARTIAL", "UM", "UN", "UK", "SUBGROUP"},
-		lowest:    3,
-		gains:     [][]gain{3: matrixUnits},
-		why:       "prefill on matrix units; a cache of f32 is for those who want no rounding, and stays with \"attention\"",
 	},
 	{
 		name: "attention_merge", source: "attention_merge.comp", buffers: 3, push: MergePush{},

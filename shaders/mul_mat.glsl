@@ -1,13 +1,22 @@
 // What "mul_mat_vec" and "mul_mat" share: bindings 4 to 7, the push constants and the epilogue.
 
+#ifdef INT8
+layout(std430, binding = 4) readonly buffer Quants { uvec4 quants[]; }; // signed bytes (int8.glsl): [XRows][K/16]
+layout(std430, binding = 4) readonly buffer Scales { uvec2 scales[]; }; // from XRows·K/8 on [XRows][K/32]
+#else
 layout(std430, binding = 4) readonly buffer X { vec4 x[]; };           // [N][XStride/4]; XStride is a multiple of 4
+#endif
 layout(std430, binding = 5) writeonly buffer Y { float y[]; };         // [N][YStride]
 layout(std430, binding = 6) readonly buffer Addend { float addend[]; }; // [N][AddStride]; may be the buffer of y; SCALE: factors
 layout(std430, binding = 6) readonly buffer Choice { uint choice[]; };   // in its place with EXPERTS 1: see the kernels
 
 layout(push_constant) uniform Push {
     uint Rows, K, N;
+#ifdef INT8
+    uint XRows; // that the buffer of x holds
+#else
     uint XStride;
+#endif
     uint YStride, YOffset;
     uint AddStride, AddOffset;
     float Eps;

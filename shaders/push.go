@@ -68,6 +68,37 @@ type WeightMaxPush struct {
 	Rows, K, At uint32
 }
 
+// MatMulInt8Push drives "mul_mat_vec_i8" and "mul_mat_i8": MatMulPush for activations in bytes, whose rows have no gaps.
+type MatMulInt8Push struct {
+	Rows, K, N           uint32
+	XRows                uint32 // rows of K that the buffer of x holds
+	YStride, YOffset     uint32
+	AddStride, AddOffset uint32
+	Eps                  float32 // not looked at
+	FirstExpert, Experts uint32
+	Used, Sharing        uint32
+	PairsAt              uint32
+}
+
+// Int8 is the same product of activations in bytes, of which a buffer holds so many rows.
+func (p MatMulPush) Int8(rows int) MatMulInt8Push {
+	return MatMulInt8Push{
+		p.Rows, p.K, p.N, uint32(rows), p.YStride, p.YOffset, p.AddStride, p.AddOffset, p.Eps,
+		p.FirstExpert, p.Experts, p.Used, p.Sharing, p.PairsAt,
+	}
+}
+
+// RMSNormInt8Push drives "rms_norm_i8": "rms_norm" of rows without gaps, stored as bytes; Cols is a multiple of 32.
+type RMSNormInt8Push struct {
+	Rows, Cols uint32
+	Eps        float32
+}
+
+// QuantisePush drives "quantise": Blocks blocks of 32 numbers become bytes.
+type QuantisePush struct {
+	Blocks uint32
+}
+
 // RoutePush drives "route": the chosen experts of each row and their weights.
 type RoutePush struct {
 	Rows, Experts, Used uint32

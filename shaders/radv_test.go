@@ -66,6 +66,9 @@ func hardwareConstants(m shaders.Module) []map[string]uint32 {
 		for _, changes := range []map[string]uint32{shaders.Tuning(m.Kernel, m.Variant, false, rows, k, n), fixed} {
 			set = with(set, changes)
 		}
+		if m.Kernel == "mul_mat_vec_i8" {
+			set["NORM"] = 0
+		}
 		for name := range set {
 			if !slices.Contains(m.Constants, name) {
 				delete(set, name)
@@ -74,14 +77,6 @@ func hardwareConstants(m shaders.Module) []map[string]uint32 {
 		all = append(all, set)
 	}
 	switch m.Kernel {
-	case "attention_cm":
-		unit := shaders.MatrixUnit{M: 16, N: 16, K: 16, Subgroup: 32}
-		for _, dim := range []int{64, 128, 256} {
-			for _, rows := range []int{16, 2048} {
-				tuning := shaders.TuningMatrix(m.Kernel, unit, false, 60, rows, dim, rows)
-				add(rows, dim, 0, with(tuning, map[string]uint32{"HEAD_DIM": uint32(dim)}))
-			}
-		}
 	case "mul_mat_cm":
 		// What Radeons of RDNA 3 and 4 report.
 		unit := shaders.MatrixUnit{M: 16, N: 16, K: 16, Subgroup: 32}
@@ -90,7 +85,7 @@ func hardwareConstants(m shaders.Module) []map[string]uint32 {
 			add(4096, 4096, n, with(tuning, map[string]uint32{"SCALED": 1}))
 			add(1536, 2048, n, with(tuning, map[string]uint32{"SCALED": 0, "EPILOGUE": epilogueSwiGLU, "EXPERTS": 1}))
 		}
-	case "mul_mat_vec":
+	case "mul_mat_vec", "mul_mat_vec_i8":
 		for _, n := range []int{1, 2, 4, shaders.MaxColumns} {
 			add(4096, 4096, n, nil)
 		}
@@ -103,7 +98,7 @@ func hardwareConstants(m shaders.Module) []map[string]uint32 {
 		add(1536, 2048, 1, map[string]uint32{"NORM": 1, "EPILOGUE": epilogueSwiGLU, "EXPERTS": 1})
 		add(2048, 768, 1, map[string]uint32{"EPILOGUE": epilogueAdd, "EXPERTS": 2})
 		add(4096, 12288, shaders.MaxColumns, map[string]uint32{"EPILOGUE": epilogueAdd, "ZERO": 1, "GROUP": 128})
-	case "mul_mat":
+	case "mul_mat", "mul_mat_i8":
 		for _, n := range []int{9, 32, 512} {
 			add(4096, 4096, n, nil)
 			add(1536, 2048, n, map[string]uint32{"EPILOGUE": epilogueSwiGLU, "EXPERTS": 1})

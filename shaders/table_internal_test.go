@@ -37,11 +37,13 @@ var declares = map[string][]spirv.Capability{
 	"coopmat":             {spirv.CooperativeMatrixKHR, spirv.Float16, spirv.GroupNonUniform},
 	"memory-model":        {spirv.VulkanMemoryModel},
 	"full-subgroups":      nil,
+	"integer-dot":         {spirv.DotProductInput4x8Bit, spirv.DotProduct},
 }
 
 // extensions are those that modules may name, as Vulkan 1.1 has the first and the capabilities of a table row imply the others.
 var extensions = map[string]string{
 	"SPV_KHR_storage_buffer_storage_class": "", "SPV_KHR_cooperative_matrix": "coopmat", "SPV_KHR_vulkan_memory_model": "memory-model",
+	"SPV_KHR_integer_dot_product": "integer-dot",
 }
 
 func reflectModule(t *testing.T, m Module) *spirv.Module {
@@ -163,7 +165,7 @@ func TestTuningKeepsLimits(t *testing.T) {
 						continue
 					}
 					for _, n := range []int{1, 2, 8, 9, 17, 33, 512} {
-						if m.Kernel == "mul_mat_vec" && n > MaxColumns {
+						if strings.HasPrefix(m.Kernel, "mul_mat_vec") && n > MaxColumns {
 							continue
 						}
 						for _, tuning := range Tunings(m.Kernel, m.Variant, software, rows, k, n) {
@@ -238,13 +240,14 @@ func checkTuning(t *testing.T, m Module, s *spirv.Module, tuning, shape map[stri
 	if shared > limit {
 		t.Fatalf("%s: %v takes %d bytes of shared memory, allowed are %d", m.File, tuning, shared, limit)
 	}
-	if m.Kernel == "mul_mat_vec" && tuning["ROWS"]*tuning["LANES"]%(2*tuning["LOCAL_SIZE"]) != 0 {
+	if strings.HasPrefix(m.Kernel, "mul_mat_vec") && tuning["ROWS"]*tuning["LANES"]%(2*tuning["LOCAL_SIZE"]) != 0 {
 		t.Fatalf("%s: %v does not give each team an even number of rows", m.File, tuning)
 	}
-	if m.Kernel == "mul_mat" && tuning["LOCAL_SIZE"]%tuning["BN"] != 0 {
+	tiled := m.Kernel == "mul_mat" || m.Kernel == "mul_mat_i8"
+	if tiled && tuning["LOCAL_SIZE"]%tuning["BN"] != 0 {
 		t.Fatalf("%s: with %v an invocation of an expert's tile would load several rows of x", m.File, tuning)
 	}
-	if m.Kernel == "mul_mat" && tuning["LOCAL_SIZE"] != tuning["BM"]/tuning["TM"]*(tuning["BN"]/tuning["TN"]) {
+	if tiled && tuning["LOCAL_SIZE"] != tuning["BM"]/tuning["TM"]*(tuning["BN"]/tuning["TN"]) {
 		t.Fatalf("%s: %v does not cover its tile", m.File, tuning)
 	}
 }
@@ -262,6 +265,9 @@ func TestFind(t *testing.T) {
 		{"mul_mat_vec", Variant{Weights: "q4"}, none, 0},
 		{"add", Variant{}, all, 0},
 		{"attention", Variant{KV: "f32"}, all, 0},
+		{"mul_mat_vec_i8", Variant{Weights: "q4"}, all, 2},
+		{"mul_mat_vec_i8", Variant{Weights: "q4"}, none, -1},
+		{"mul_mat_vec_i8", Variant{Weights: "f16"}, all, -1},
 		{"mul_mat_vec", Variant{Weights: "q3"}, all, -1},
 		{"conv2d", Variant{}, all, -1},
 		{"add", Variant{}, func(*Module) bool { return false }, -1},

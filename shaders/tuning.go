@@ -16,10 +16,14 @@ import (
 // for different n up to [MaxColumns] may be asked for each n: only COLS depends on it.
 func Tuning(kernel string, v Variant, software bool, rows, k, n int) map[string]uint32 {
 	switch kernel {
-	case "mul_mat_vec":
+	case "mul_mat_vec", "mul_mat_vec_i8":
 		return tuneMulMatVec(v, software, k, n)
 	case "mul_mat":
 		return tuneMulMat(software, n)
+	case "mul_mat_i8":
+		tile := tuneMulMat(software, n)
+		tile["BLOCKS"] = pick(software, 1, 2)
+		return tile
 	case "attention":
 		return tuneAttention(software, rows, k)
 	case "argmax", "argmax_final", "top_k", "top_k_final":
@@ -30,7 +34,7 @@ func Tuning(kernel string, v Variant, software bool, rows, k, n int) map[string]
 		return map[string]uint32{"LOCAL_SIZE": pick(software, 8, 256), "STRIP": 16}
 	case "measure_fma":
 		return map[string]uint32{"LOCAL_SIZE": pick(software, 8, 256)}
-	case "rms_norm":
+	case "rms_norm", "rms_norm_i8":
 		return map[string]uint32{"LOCAL_SIZE": pick(software, 8, 256)}
 	case "rope_kv":
 		return map[string]uint32{"LOCAL_SIZE": pick(software, 8, 64)}

@@ -21,6 +21,7 @@
 //   struct Packed                    a unit as loaded
 //   Packed fetch(row, unit, k)       loads unit `unit` of a row of k elements
 //   vec4 quad(p, i)                  raw numbers 4i to 4i+3 of the unit
+//   uint word(p, i)                  the same as signed bytes, where they are that small: what integer dots read
 //   float scale(p, sub)              w = scale·(q - zero) - minimum
 //   float zero(p)                    if HAS_ZERO; else 0
 //   float minimum(p, sub)            if HAS_MINIMUM; else 0
@@ -73,3 +74,22 @@ vec4 weights(Packed p, uint i) {
     return quad(p, i);
 #endif
 }
+
+#ifdef INT8
+
+// Whether zero points remain in centred words: 8-bit quants less a zero point need 9 bits.
+#ifdef WEIGHTS_Q8
+#define HAS_ZERO_LEFT HAS_ZERO
+#else
+#define HAS_ZERO_LEFT false
+#endif
+
+// word(p, i) less the zero point in each byte. Quants and zero points are at most 63 there: 128 keeps bytes from borrowing.
+uint centred(Packed p, uint i) {
+    if (!HAS_ZERO || HAS_ZERO_LEFT) {
+        return word(p, i);
+    }
+    return (word(p, i) | 0x80808080u) - uint(zero(p)) * 0x01010101u ^ 0x80808080u;
+}
+
+#endif

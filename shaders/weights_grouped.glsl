@@ -22,6 +22,7 @@ Packed fetch(uint row, uint unit, uint k) {
     p.zero = HAS_ZERO ? float(signed_byte(plane2[group / 4], group)) : 0.0;
     return p;
 }
+uint word(Packed p, uint i) { return p.q[i]; }
 vec4 quad(Packed p, uint i) {
     int word = int(p.q[i]);
     return vec4(bitfieldExtract(word, 0, 8), bitfieldExtract(word, 8, 8), bitfieldExtract(word, 16, 8), word >> 24);
@@ -46,7 +47,8 @@ Packed fetch(uint row, uint unit, uint k) {
     p.zero = ZERO != 0 ? float(plane2[group / 4] >> 8 * (group & 3u) & 255u) : 8.0;
     return p;
 }
-vec4 quad(Packed p, uint i) { return bytes(p.q[i / 2] >> 4 * (i & 1u) & 0x0f0f0f0fu); }
+uint word(Packed p, uint i) { return p.q[i / 2] >> 4 * (i & 1u) & 0x0f0f0f0fu; }
+vec4 quad(Packed p, uint i) { return bytes(word(p, i)); }
 float scale(Packed p, uint sub) { return p.scale; }
 float zero(Packed p) { return p.zero; }
 float minimum(Packed p, uint sub) { return 0.0; }

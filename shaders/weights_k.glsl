@@ -53,15 +53,16 @@ Packed fetch(uint row, uint unit, uint k) {
     return p;
 }
 
-vec4 quad(Packed p, uint i) {
+uint word(Packed p, uint i) {
 #ifdef WEIGHTS_Q3K
     uint low = p.q[i / 4] >> 2 * (i & 3u) & 0x03030303u;
-    return bytes(low | (p.high >> i & 0x01010101u) << 2);
+    return low | (p.high >> i & 0x01010101u) << 2;
 #else
     uint low = p.q[i / 2] >> 4 * (i & 1u) & 0x0f0f0f0fu;
-    return bytes(low | (p.high[i / 4] >> 2 * (i & 3u) & 0x03030303u) << 4);
+    return low | (p.high[i / 4] >> 2 * (i & 3u) & 0x03030303u) << 4;
 #endif
 }
+vec4 quad(Packed p, uint i) { return bytes(word(p, i)); }
 
 float scale(Packed p, uint sub) { return p.scales[sub]; }
 #ifdef WEIGHTS_Q3K
@@ -92,7 +93,8 @@ Packed fetch(uint row, uint unit, uint k) {
     return p;
 }
 
-vec4 quad(Packed p, uint i) { return bytes(p.q[i / 4] >> 2 * (i & 3u) & 0x03030303u); }
+uint word(Packed p, uint i) { return p.q[i / 4] >> 2 * (i & 3u) & 0x03030303u; }
+vec4 quad(Packed p, uint i) { return bytes(word(p, i)); }
 float scale(Packed p, uint sub) { return p.scales[sub]; }
 float zero(Packed p) { return 0.0; }
 float minimum(Packed p, uint sub) { return p.minima[sub]; }
@@ -126,13 +128,14 @@ Packed fetch(uint row, uint unit, uint k) {
     return p;
 }
 
-vec4 quad(Packed p, uint i) {
+uint word(Packed p, uint i) {
     uint q = p.q[i / 2] >> 4 * (i & 1u) & 0x0f0f0f0fu;
 #ifdef WEIGHTS_Q5K
     q |= (p.fifth >> i & 0x01010101u) << 4;
 #endif
-    return bytes(q);
+    return q;
 }
+vec4 quad(Packed p, uint i) { return bytes(word(p, i)); }
 
 float scale(Packed p, uint sub) { return p.scale; }
 float zero(Packed p) { return 0.0; }

@@ -42,13 +42,14 @@ Packed fetch(uint row, uint unit, uint k) {
     return p;
 }
 
-vec4 quad(Packed p, uint i) {
+uint word(Packed p, uint i) {
     uint q = p.q[i / 2] >> 4 * (i & 1u) & 0x0f0f0f0fu;
 #ifndef WEIGHTS_Q4_1
     q |= (p.fifth >> i & 0x01010101u) << 4;
 #endif
-    return bytes(q);
+    return q;
 }
+vec4 quad(Packed p, uint i) { return bytes(word(p, i)); }
 
 float scale(Packed p, uint sub) { return p.scale; }
 float zero(Packed p) { return 16.0; }

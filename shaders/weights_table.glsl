@@ -35,14 +35,15 @@ Packed fetch(uint row, uint unit, uint k) {
 #define HAS_ZERO true
 
 // 4-bit floats times 2, plus 12: sign s, then the table 0 1 2 3 4 6 8 12, which is m for m < 4, else m plus 0, 1, 2 or 5.
-vec4 quad(Packed p, uint i) {
+uint word(Packed p, uint i) {
     uint q = p.q[i / 2] >> 4 * (i & 1u);
     uint low = q & 0x03030303u;
     uint big = q >> 2 & 0x01010101u;
     uint size = (q & 0x07070707u) + (low & big * 3) + ((q & q >> 1 & big) << 1);
     uint negative = (q >> 3 & 0x01010101u) * 255;
-    return bytes(0x0c0c0c0cu + size - 2 * (size & negative));
+    return 0x0c0c0c0cu + size - 2 * (size & negative);
 }
+vec4 quad(Packed p, uint i) { return bytes(word(p, i)); }
 float zero(Packed p) { return 12.0; }
 
 #else

@@ -56,6 +56,8 @@ func (r *run) node(n *graph.Node) error {
 		out = combine(n, in[0], in[1], in[2:])
 	case graph.OpGate:
 		out = gate(in[0], in[1], in[2:])
+	case graph.OpQuantise:
+		out = in[0] // rounded below
 	case graph.OpExpertSum:
 		if out, err = r.expertMatMul(n, in[0], in[1]); err == nil {
 			out = combine(n, out, in[1], in[2:])
@@ -66,8 +68,27 @@ func (r *run) node(n *graph.Node) error {
 	if err != nil {
 		return err
 	}
+	if r.g.Tensor(n.Out).Int8 {
+		out = inBytes(out)
+	}
 	r.values[n.Out] = out
 	return nil
+}
+
+// inBytes rounds blocks of a row to signed bytes with a scale.
+func inBytes(x *Matrix) *Matrix {
+	y := newMatrix(x.Rows, x.Cols)
+	block := make([]float32, quant.Int8Block)
+	for at := 0; at < len(x.Data); at += len(block) {
+		for i := range block {
+			block[i] = float32(x.Data[at+i])
+		}
+		q, d := quant.RoundInt8(block)
+		for i, n := range q {
+			y.Data[at+i] = float64(d) * float64(n)
+		}
+	}
+	return y
 }
 
 // embed: y[t] = E[id[t]].

@@ -3,6 +3,7 @@ package vkexec
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/qwenvk/qwenvk/shaders"
 	"github.com/qwenvk/qwenvk/vk"
@@ -89,7 +90,7 @@ func products(m *matrix, rows, columns int, set map[string]uint32) []kernel {
 
 // productGroups is the grid of a product by the given kernel.
 func productGroups(name string, push shaders.MatMulPush) func(constants) [3]uint32 {
-	if name == "mul_mat_vec" {
+	if strings.HasPrefix(name, "mul_mat_vec") {
 		return func(c constants) [3]uint32 { return fold(ceilDiv(push.Rows, c.get("ROWS"))) }
 	}
 	return func(c constants) [3]uint32 {
@@ -101,10 +102,5 @@ func productGroups(name string, push shaders.MatMulPush) func(constants) [3]uint
 // their static preference.
 func (l *lowering) attentions(headDim, gqa int, set map[string]uint32) []kernel {
 	v := shaders.Variant{KV: string(l.e.kv.kind)}
-	k := kernel{name: "attention", variant: v, rows: l.key.widest * gqa, k: headDim, n: l.key.rows, set: set}
-	// Few tokens must agree with one to the bit.
-	if !l.e.units.there || l.key.widest <= shaders.MaxColumns || !l.e.units.shape.AttentionFits(headDim) {
-		return []kernel{k}
-	}
-	return l.e.unitsOr(k, "attention_cm")
+	return []kernel{{name: "attention", variant: v, rows: l.key.widest * gqa, k: headDim, n: l.key.rows, set: set}}
 }

@@ -38,6 +38,7 @@ type Options struct {
 	// CheckFinite computes each step twice: first operation by operation, looking at every result, so that the first
 	// NaN or infinity is reported by operation and layer. Much slower.
 	CheckFinite bool
+	Int8        Int8Use                          // which products of quantised weights read bytes; "": Int8Auto
 	Tuning      Tuning                           // "": TuningAuto
 	TuneBudget  time.Duration                    // that measuring may take; 0: chosen for a start that nobody waits long for
 	Log         func(format string, args ...any) // takes what is worth a line; nil: nobody
@@ -53,6 +54,7 @@ type Executor struct {
 	chooser chooser
 	units   matrixUnits
 	pacer   *pacer // with Options.MaxSubmit
+	int8    int8Uses
 	graphs  map[graph.Options]*graph.Graph
 
 	weights *weights
@@ -139,6 +141,7 @@ func (e *Executor) place(ctx context.Context, source Source) error {
 	if e.weights, err = up.load(ctx, plain); err != nil {
 		return err
 	}
+	e.int8 = e.chooseInt8()
 	if e.kv, err = newKVCache(e.dev, g.KV, o.KV, pagesPerSlot*o.Slots); err != nil {
 		return err
 	}
@@ -252,14 +255,18 @@ func (e *Executor) heads(g *graph.Graph) int {
 
 // arenaBytes is what the largest steps need, with the given adapters or without.
 func (e *Executor) arenaBytes(set *graph.Adapters) uint64 {
-	size := func(rows, seqs int, o graph.Options) uint64 {
+	most := uint64(0)
+	size := func(rows int, o graph.Options) {
 		o.Adapters = set
-		return uint64(graph.PlanArena(graph.Compile(e.model, o), rows, seqs).Bytes)
+		for _, o.Int8 = range e.int8.all() {
+			most = max(most, uint64(graph.PlanArena(graph.Compile(e.model, o), rows, e.options.Slots).Bytes))
+		}
 	}
-	most := max(size(e.options.MaxRows, e.options.Slots, graph.Options{Output: graph.LastLogits}),
-		size(e.maxAll, e.options.Slots, graph.Options{Output: graph.AllLogits}))
-	return max(most, size(e.options.MaxRows, e.options.Slots, graph.Options{Output: graph.AllHidden}),
-		size(e.options.MaxRows, e.options.Slots, graph.Options{Output: graph.CacheOnly}))
+	size(e.options.MaxRows, graph.Options{Output: graph.LastLogits})
+	size(e.maxAll, graph.Options{Output: graph.AllLogits})
+	size(e.options.MaxRows, graph.Options{Output: graph.AllHidden})
+	size(e.options.MaxRows, graph.Options{Output: graph.CacheOnly})
+	return most
 }
 
 // splits is how many parts the context is cut into for a step of so many rows.

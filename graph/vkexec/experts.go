@@ -143,6 +143,9 @@ func (l *lowering) tiledExperts(n *graph.Node) kernel {
 	k := matrixKernel("mul_mat", m, n.Pack.ExpertRows(), int(columns))
 	k.set["EXPERTS"] = 1
 	k.set["EPILOGUE"] = expertEpilogue(n)
+	if l.g.Tensor(n.In[0]).Int8 {
+		return l.choose(inBytes([]kernel{k})...)
+	}
 	return l.choose(l.e.withMatrixUnits(m, []kernel{k})...)
 }
 
@@ -202,8 +205,8 @@ func (l *lowering) manyExperts(n *graph.Node, m *matrix, push shaders.MatMulPush
 	if n.PerRank(l.g) {
 		rows *= n.Used
 	}
-	pushOf := func(string) any { return push }
-	if l.e.units.there {
+	pushOf := func(string) any { return l.inputPush(n, push) }
+	if l.e.units.there && !l.g.Tensor(n.In[0]).Int8 {
 		pushOf = l.unitPush(n, m, k, push, rows)
 		bindings = append(bindings, reads(l.factors(rows)))
 	}
@@ -230,6 +233,9 @@ func (l *lowering) expertInputs(n *graph.Node, x, route vk.Range) []binding {
 func (l *lowering) fewExperts(n *graph.Node, push shaders.MatMulPush, bindings []binding, rows int) {
 	k := matrixKernel("mul_mat_vec", l.e.weights.matrices[n.Pack.Name], int(push.Rows), 1)
 	merge(k.set, map[string]uint32{"COLS": 1, "EXPERTS": 1, "EPILOGUE": expertEpilogue(n)})
+	if l.g.Tensor(n.In[0]).Int8 {
+		k = inBytes([]kernel{k})[0]
+	}
 	z := uint32(rows * n.Used)
 	if n.Op == graph.OpExpertSum {
 		k.set["EXPERTS"], z = 2, uint32(rows)
@@ -238,7 +244,7 @@ func (l *lowering) fewExperts(n *graph.Node, push shaders.MatMulPush, bindings [
 		k.set["NORM"] = 1
 		push.Eps = float32(n.Eps)
 	}
-	l.add(n, k, push, func(c constants) [3]uint32 {
+	l.add(n, k, l.inputPush(n, push), func(c constants) [3]uint32 {
 		groups := fold(ceilDiv(push.Rows, c.get("ROWS")))
 		return [3]uint32{groups[0], groups[1], z}
 	}, bindings...)

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/qwenvk/qwenvk/graph"
+	"github.com/qwenvk/qwenvk/quant"
 	"github.com/qwenvk/qwenvk/vk"
 )
 
@@ -65,11 +66,15 @@ func (e *Executor) lookAt(ctx context.Context, l *lowering, n *graph.Node) error
 	if err := e.dev.Download(ctx, b, r); err != nil {
 		return err
 	}
-	cols := l.g.Tensor(n.Out).Cols
-	for i := 0; 4*i < len(b); i++ {
-		v := float64(math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:])))
+	t := l.g.Tensor(n.Out)
+	cols, size := t.Cols, 4
+	if t.Int8 { // where a block holds no number, its scale is none; the scales lie behind the quants
+		cols, size, b = t.Cols/quant.Int8Block, 8, b[l.rows(n.Out)*t.Cols:]
+	}
+	for i := 0; size*i < len(b); i++ {
+		v := float64(math.Float32frombits(binary.LittleEndian.Uint32(b[size*i:])))
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("%s (%s) computed %v in row %d, column %d: %w", n.Label, n.Op, v, i/cols, i%cols, ErrNotFinite)
+			return fmt.Errorf("%s (%s) computed %v in row %d, column %d: %w", n.Label, n.Op, v, i/cols, i%cols*(t.Cols/cols), ErrNotFinite)
 		}
 	}
 	return nil

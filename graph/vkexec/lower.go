@@ -28,6 +28,8 @@ func (l *lowering) lower(n *graph.Node) {
 		l.embed(n)
 	case graph.OpRMSNorm:
 		l.rmsNorm(n)
+	case graph.OpQuantise:
+		l.quantise(n)
 	case graph.OpMatMul:
 		l.matMul(n)
 	case graph.OpRoPEKV:
@@ -120,6 +122,10 @@ func (l *lowering) embed(n *graph.Node) {
 }
 
 func (l *lowering) rmsNorm(n *graph.Node) {
+	if l.g.Tensor(n.Out).Int8 {
+		l.rmsNormInt8(n)
+		return
+	}
 	x, y := l.value(n.In[0]), l.value(n.Out)
 	cols, rows := l.g.Tensor(n.Out).Cols, l.rows(n.Out)
 	if n.Heads > 0 {
@@ -183,10 +189,15 @@ func (l *lowering) matMul(n *graph.Node) {
 			y.Offset, y.Size, push.YOffset = y.Offset+at, width, 0
 		}
 		bindings := append(planes(s), reads(x), writes(y), reads(addend), reads(norm))
-		candidates := l.e.withMatrixUnits(m, products(m, s.rows, cols, set))
+		candidates, bytes := products(m, s.rows, cols, set), l.g.Tensor(n.In[0]).Int8
+		if bytes {
+			candidates = inBytes(candidates)
+		} else {
+			candidates = l.e.withMatrixUnits(m, candidates)
+		}
 		k := l.choose(candidates...)
-		pushOf := func(string) any { return push }
-		if cols > shaders.MaxColumns && l.e.units.there {
+		pushOf := func(string) any { return l.inputPush(n, push) }
+		if cols > shaders.MaxColumns && l.e.units.there && !bytes {
 			pushOf = l.unitPush(n, m, k, push, cols)
 			bindings[7] = reads(l.factors(cols)) // normed inputs are products' of a few columns
 		}
@@ -262,15 +273,7 @@ func (l *lowering) attention(n *graph.Node) {
 			SeqsAt: uint32(l.e.step.SeqsAt()), BlocksAt: uint32(l.e.step.BlocksAt()), MaxBlocks: uint32(l.e.step.MaxBlocks),
 			FirstPage: uint32(s.first), Pages: uint32(s.pages), Splits: uint32(splits), Part: uint32(i * splits), Scale: float32(n.Scale), Window: uint32(n.Window),
 		}
-		bindings := append([]binding{reads(q), reads(s.k), reads(s.v), reads(l.e.stepRange())}, results...)
-		l.add(n, k, push, grid, bindings...)
-		if l.err != nil {
-			return
-		}
-		last := &l.dispatches[len(l.dispatches)-1]
-		last.others, last.all = candidates, bindings
-		last.pushOf = func(string) any { return push }
-		last.gridOf = func(string) func(constants) [3]uint32 { return grid }
+		l.add(n, k, push, grid, append([]binding{reads(q), reads(s.k), reads(s.v), reads(l.e.stepRange())}, results...)...)
 	}
 	if parts > 1 && !merged {
 		push := shaders.MergePush{Rows: uint32(l.key.rows), Heads: uint32(n.Heads), Parts: uint32(parts)}

@@ -327,6 +327,7 @@ func (e *Executor) compiled(key planKey) *graph.Graph {
 		Output:     key.tail.output(),
 		OneRowEach: key.oneRowEach(),
 		FuseNorm:   e.options.FuseNorm && key.rows <= shaders.MaxColumns,
+		Int8:       e.int8.of(key.rows),
 		SumExperts: key.rows <= shaders.MaxColumns && e.expertsWhole(),
 	}
 	if key.adapters != nil {

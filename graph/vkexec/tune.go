@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qwenvk/qwenvk/graph"
 	"github.com/qwenvk/qwenvk/internal/tuner"
 	"github.com/qwenvk/qwenvk/shaders"
 	"github.com/qwenvk/qwenvk/vk"
@@ -67,8 +68,12 @@ func (k kernel) class() string {
 	if strings.HasPrefix(k.name, "attention") {
 		return fmt.Sprintf("attention %s, heads of %d in groups of %d, columns %s", k.variant, k.k, k.set["GQA"], columns)
 	}
-	return fmt.Sprintf("product %s by %d (zeros %d, experts %d), %d x %d, columns %s",
-		k.variant, k.set["GROUP"], k.set["ZERO"], k.set["EXPERTS"], bucket(k.rows), bucket(k.k), columns)
+	bytes := ""
+	if k.floatName() != k.name {
+		bytes = " and bytes"
+	}
+	return fmt.Sprintf("product %s by %d%s (zeros %d, experts %d), %d x %d, columns %s",
+		k.variant, k.set["GROUP"], bytes, k.set["ZERO"], k.set["EXPERTS"], bucket(k.rows), bucket(k.k), columns)
 }
 
 // bucket is the least power of two that is not below n.
@@ -452,25 +457,38 @@ func (k kernel) tunable() bool {
 type planVariant struct {
 	fuseNorm, mergeApart bool
 	splits               int
+	int8                 *graph.Int8
 }
 
 func (v planVariant) String() string {
-	return fmt.Sprintf("norms folded %v, splits %d", v.fuseNorm, v.splits)
+	return fmt.Sprintf("norms folded %v, merge apart %v, splits %d%s", v.fuseNorm, v.mergeApart, v.splits, int8Words(v.int8))
+}
+
+// int8Words names a use of bytes in a choice.
+func int8Words(use *graph.Int8) string {
+	if use == nil {
+		return ""
+	}
+	return ", bytes"
 }
 
 // planVariants are those that fit the memory that the executor has, its own first.
 func (e *Executor) planVariants() []planVariant {
-	own := planVariant{e.options.FuseNorm, e.options.MergeApart, e.options.Splits}
+	own := planVariant{e.options.FuseNorm, e.options.MergeApart, e.options.Splits, e.int8.few}
 	all := []planVariant{own}
 	if own.splits > 1 {
-		all = append(all, planVariant{own.fuseNorm, !own.mergeApart, own.splits})
+		all = append(all, planVariant{own.fuseNorm, !own.mergeApart, own.splits, own.int8})
 	}
 	for _, by := range []int{2, 4, 8} {
 		if splits := own.splits / by; splits >= 1 {
-			all = append(all, planVariant{own.fuseNorm, own.mergeApart, splits})
+			all = append(all, planVariant{own.fuseNorm, own.mergeApart, splits, own.int8})
 		}
 	}
-	return append(all, planVariant{!own.fuseNorm, own.mergeApart, own.splits})
+	all = append(all, planVariant{!own.fuseNorm, own.mergeApart, own.splits, own.int8})
+	if other := e.int8.other(own.int8); other != own.int8 {
+		all = append(all, planVariant{own.fuseNorm, own.mergeApart, own.splits, other})
+	}
+	return all
 }
 
 // planChoices is the choice of how decode steps are computed, measured by whole steps. It takes effect at once where it was
@@ -482,7 +500,8 @@ func (e *Executor) planChoices() (*measuring, error) {
 		choice.Candidates = append(choice.Candidates, v.String())
 	}
 	use := func(i int) {
-		e.options.FuseNorm, e.options.MergeApart, e.options.Splits = variants[i].fuseNorm, variants[i].mergeApart, variants[i].splits
+		v := variants[i]
+		e.options.FuseNorm, e.options.MergeApart, e.options.Splits, e.int8.few = v.fuseNorm, v.mergeApart, v.splits, v.int8
 	}
 	s := &subject{plan: func(i int) (*vk.Commands, error) {
 		defer use(0)
@@ -501,17 +520,28 @@ func (e *Executor) shape() string {
 	return fmt.Sprintf("rows of %d, vocabulary %d, weights %d MiB", e.Hidden(), e.model.Vocab, e.weights.bytes>>20)
 }
 
-// chunkChoices is the choice of how many tokens of a prompt are computed at a time, by the time for each of them.
+// chunkChoices is the choice of how many tokens of a prompt are computed at a time, and whether products read bytes, by the
+// time for each token.
 func (e *Executor) chunkChoices() (*measuring, error) {
 	most := e.options.MaxRows
 	choice := tuner.Choice{Key: fmt.Sprintf("chunk of up to %d, %d layers, cache %s, %s", most, e.model.KV.Layers, e.kv.kind, e.shape())}
 	var rows []int
+	var bytes []*graph.Int8
+	add := func(n int, use *graph.Int8) {
+		rows, bytes = append(rows, n), append(bytes, use)
+		choice.Candidates = append(choice.Candidates, fmt.Sprint(n, int8Words(use)))
+	}
+	own := e.int8.many
 	for n := most; n >= max(64, most/4) && most%n == 0; n /= 2 {
-		rows = append(rows, n)
-		choice.Candidates = append(choice.Candidates, fmt.Sprint(n))
+		add(n, own)
+	}
+	if other := e.int8.other(own); other != own {
+		add(most, other)
 	}
 	s := &subject{
 		plan: func(i int) (*vk.Commands, error) {
+			defer func() { e.int8.many = own }()
+			e.int8.many = bytes[i]
 			key := e.stepOf(rows[i])
 			key.tail = TailNone
 			return e.recordPlan(key)
@@ -520,7 +550,7 @@ func (e *Executor) chunkChoices() (*measuring, error) {
 	}
 	return &measuring{[]tuner.Choice{choice}, map[string]*subject{choice.Key: s}, func() {
 		if i := slices.Index(choice.Candidates, e.measured.Best(choice.Key)); i >= 0 {
-			e.chunk = rows[i]
+			e.chunk, e.int8.many = rows[i], bytes[i]
 		}
 	}}, nil
 }
