@@ -10,12 +10,13 @@ import (
 	"github.com/qwenvk/qwenvk"
 )
 
-// Options say which tests to run: one "pp" test for every prompt length and one "tg" test for every answer length, each
-// at every depth. Lengths of 0 are skipped.
+// Options say which tests to run: one "pp" test for every prompt length and one "tg" test for every answer length and batch,
+// each at every depth. Lengths of 0 are skipped.
 type Options struct {
 	Prompt []int // tokens of a prompt to read
 	Gen    []int // tokens of an answer to write
 	Depth  []int // tokens in the cache beforehand; nil: 0
+	Batch  []int // sequences that write an answer at a time; nil: 1
 	Reps   int   // timed repetitions of each test
 
 	// Kernels adds a row "kernels" for each depth: what the kernels of a decode step, and of a prompt of Prompt[0] tokens,
@@ -40,11 +41,19 @@ func (o Options) Context() int {
 	return deepest + longest + 1
 }
 
+// Sessions is how many sequences the tests need at a time.
+func (o Options) Sessions() int { return max(1, slices.Max(append([]int{1}, o.Batch...))) }
+
 // check refuses options that measure nothing.
 func (o Options) check() error {
 	for _, n := range slices.Concat(o.Prompt, o.Gen, o.Depth) {
 		if n < 0 {
 			return fmt.Errorf("a test of %d tokens is not possible", n)
+		}
+	}
+	for _, n := range o.Batch {
+		if n < 1 {
+			return fmt.Errorf("%d sequences at a time are not possible: use at least 1", n)
 		}
 	}
 	if o.Reps < 1 {
@@ -59,13 +68,13 @@ func (o Options) check() error {
 // Row is the result of one test. Its JSON is an element of what `qwenvk bench -o json` prints. Figures of decode steps
 // are null in the row of a prompt.
 type Row struct {
-	Test       string    `json:"test"` // "pp512", "tg128", "tg128 @ d1000"
+	Test       string    `json:"test"` // "pp512", "tg128", "tg128 @ d1000", "tg128 b4" for four sequences at a time
 	Prompt     int       `json:"n_prompt"`
 	Gen        int       `json:"n_gen"`
 	Depth      int       `json:"depth"`
 	Batch      int       `json:"batch"`
 	Reps       int       `json:"reps"`
-	TPSMean    float64   `json:"tps_mean"` // tokens per second
+	TPSMean    float64   `json:"tps_mean"` // tokens per second, of all sequences together
 	TPSStd     float64   `json:"tps_std"`  // standard deviation over the repetitions
 	TPS        []float64 `json:"tps"`
 	Model      string    `json:"model"`
@@ -106,6 +115,9 @@ func Run(ctx context.Context, rt *qwenvk.Runtime, m *qwenvk.Model, o Options) (r
 	if len(o.Depth) == 0 {
 		o.Depth = []int{0}
 	}
+	if len(o.Batch) == 0 {
+		o.Batch = []int{1}
+	}
 	if rows, err = runTests(ctx, rt, m, o); err != nil || !o.Kernels {
 		return rows, err
 	}
@@ -138,16 +150,19 @@ func runTests(ctx context.Context, rt *qwenvk.Runtime, m *qwenvk.Model, o Option
 	if need := o.Context(); need > s.Context() {
 		return nil, fmt.Errorf("the tests need a context of %d tokens and the model was loaded with %d: %w", need, s.Context(), qwenvk.ErrContextFull)
 	}
-	b := &bencher{session: s, options: o, base: describe(rt, m, o), ids: randomIDs(o.Context(), m.Info().Vocab)}
+	b := &bencher{model: m, session: s, options: o, base: describe(rt, m, o), ids: randomIDs(o.Context()+o.Sessions(), m.Info().Vocab)}
+	defer func() { err = errors.Join(err, b.closeSessions()) }()
 	for _, depth := range o.Depth {
 		for _, n := range o.Prompt {
-			if err := b.test(ctx, "pp", n, depth); err != nil {
+			if err := b.test(ctx, "pp", n, depth, 1); err != nil {
 				return b.rows, err
 			}
 		}
 		for _, n := range o.Gen {
-			if err := b.test(ctx, "tg", n, depth); err != nil {
-				return b.rows, err
+			for _, batch := range o.Batch {
+				if err := b.test(ctx, "tg", n, depth, batch); err != nil {
+					return b.rows, err
+				}
 			}
 		}
 	}
@@ -179,24 +194,36 @@ func randomIDs(n, vocab int) []int32 {
 
 // bencher runs the tests of one model.
 type bencher struct {
-	session *qwenvk.Session
-	options Options
-	base    Row
-	ids     []int32
-	rows    []Row
+	model    *qwenvk.Model
+	session  *qwenvk.Session
+	sessions []*qwenvk.Session // of batches
+	options  Options
+	base     Row
+	ids      []int32
+	rows     []Row
 }
 
 // test runs a test once to warm up and then as often as it is timed.
-func (b *bencher) test(ctx context.Context, kind string, n, depth int) error {
+func (b *bencher) test(ctx context.Context, kind string, n, depth, batch int) error {
 	if n == 0 {
 		return nil
 	}
 	r := b.base
-	r.Test, r.Depth = atDepth(fmt.Sprintf("%s%d", kind, n), depth), depth
+	name := fmt.Sprintf("%s%d", kind, n)
+	if batch > 1 {
+		name += fmt.Sprintf(" b%d", batch)
+	}
+	r.Test, r.Depth, r.Batch = atDepth(name, depth), depth, batch
 	run := b.prompt
 	if r.Prompt = n; kind == "tg" {
 		r.Prompt, r.Gen, run = 0, n, b.answer
 	}
+	if batch > 1 {
+		run = func(ctx context.Context, n, depth int) (float64, qwenvk.Result, error) {
+			return b.together(ctx, batch, n, depth)
+		}
+	}
+	each := 1 / float64(batch) // of a step's figures is a token's
 	var host float64
 	for rep := range 1 + b.options.Reps {
 		tps, result, err := run(ctx, n, depth)
@@ -207,9 +234,9 @@ func (b *bencher) test(ctx context.Context, kind string, n, depth int) error {
 			continue
 		}
 		r.TPS = append(r.TPS, tps)
-		host += result.Timings.HostMicrosPerToken / float64(b.options.Reps)
+		host += each * result.Timings.HostMicrosPerToken / float64(b.options.Reps)
 		if kind == "tg" {
-			dispatches, barriers, submits := float64(result.Counts.Dispatches), float64(result.Counts.Barriers), result.Counts.Submits
+			dispatches, barriers, submits := each*float64(result.Counts.Dispatches), each*float64(result.Counts.Barriers), each*result.Counts.Submits
 			r.Dispatches, r.Barriers, r.Submits = &dispatches, &barriers, &submits
 		}
 	}
@@ -222,7 +249,7 @@ func (b *bencher) test(ctx context.Context, kind string, n, depth int) error {
 		r.Drift = &change
 	}
 	if kind == "tg" {
-		rate := r.TPSMean * float64(r.WeightBytes) / 1e9
+		rate := each * r.TPSMean * float64(r.WeightBytes) / 1e9 // of a mixture of experts a batch reads more
 		r.BandwidthGBPS, r.HostMicros = &rate, &host
 		if r.CopyGBPS != nil {
 			share := rate / *r.CopyGBPS

@@ -29,7 +29,7 @@ func (p *program) benchCommand() *cli.Command {
 			text(promptFlags, "n-prompt,p", "`tokens` of the prompts to read; 0 for none (default 512)"),
 			text(promptFlags, "n-gen,n", "`tokens` of the answers to write; 0 for none (default 128)"),
 			text(promptFlags, "n-depth,d", "`tokens` in the cache beforehand (default 0)"),
-			text(promptFlags, "batch,b", "`sequences` at a time; this version has 1"),
+			text(promptFlags, "batch,b", "`sequences` that write their answers at a time, 1 to 32 (default 1)"),
 			number(promptFlags, "reps,r", "timed `runs` of each test (default 5)"),
 			onOff(deviceFlags, "retune", "measure again which kernels are the fastest on the device, and keep it for all commands"),
 			text(deviceFlags, "random", "instead of a MODEL: random weights in the `shape` of a published one, made on the device: 0.6b, 1.7b, 4b, 8b, 14b, 32b, 30b-a3b, 235b-a22b, bench-s, bench-moe"),
@@ -63,7 +63,7 @@ func (p *program) bench(c *cli.Context) error {
 		p.note("no MODEL is named: %q, the small model inside this program, is measured", demo.Name)
 	}
 	adjust := func(l *qwenvk.LoadOptions) {
-		l.WeightsOnly = true
+		l.WeightsOnly, l.Sessions = true, o.Sessions()
 		if l.Context == 0 {
 			l.Context = o.Context()
 		}
@@ -185,12 +185,11 @@ func benchOptions(c *cli.Context) (bench.Options, error) {
 	if c.IsSet("reps") {
 		o.Reps = c.Int("reps")
 	}
-	batch, err := lengths(c, "batch", 1)
-	if err == nil && !slices.Equal(batch, []int{1}) {
-		err = usageError("--batch %s needs several sequences at a time, which this version does not have; use 1", c.String("batch"))
-	}
-	if err != nil {
+	if o.Batch, err = lengths(c, "batch", 1); err != nil {
 		return o, err
+	}
+	if slices.Min(o.Batch) < 1 || slices.Max(o.Batch) > maxBatch {
+		return o, usageError("--batch must be from 1 to %d, not %s", maxBatch, c.String("batch"))
 	}
 	var errs [3]error
 	o.Prompt, errs[0] = lengths(c, "n-prompt", 512)
@@ -204,6 +203,9 @@ func benchOptions(c *cli.Context) (bench.Options, error) {
 	}
 	return o, nil
 }
+
+// maxBatch is how many sequences a bench measures at a time.
+const maxBatch = 32
 
 // lengths reads a list of whole numbers.
 func lengths(c *cli.Context, flag string, otherwise int) ([]int, error) {
