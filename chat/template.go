@@ -14,8 +14,8 @@ type Think int
 
 const (
 	ThinkAuto Think = iota // the template decides: enable_thinking is not passed to it
-	ThinkOn
-	ThinkOff
+	ThinkOn                // the model thinks before it answers
+	ThinkOff               // the model answers at once
 )
 
 // ParseThink reads "auto", "on" or "off".

@@ -6,6 +6,7 @@ import "C"
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"unsafe"
 
@@ -84,6 +85,9 @@ func go_qwenvk_close(handle C.uint64_t, what C.int32_t) C.uint64_t {
 		return begin(log, nil, func(*job) error {
 			err := end()
 			stopJobs(uint64(handle)) // those that wait to be fetched have to see that it is closed
+			if kind(what) == kindRuntime {
+				debug.FreeOSMemory() // nobody else uses this heap
+			}
 			return err
 		}), nil
 	})
