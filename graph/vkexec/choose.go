@@ -24,7 +24,13 @@ type chooser struct {
 
 // module is the module of the highest tier that may be used.
 func (c *chooser) module(k kernel) (*shaders.Module, error) {
-	return c.find(k.name, k.variant, c.allowed)
+	m, err := c.find(k.name, k.variant, c.allowed)
+	if err != nil {
+		if wrong := c.faulty(k); wrong != nil {
+			return nil, wrong
+		}
+	}
+	return m, err
 }
 
 func (c *chooser) allowed(m *shaders.Module) bool {
@@ -48,6 +54,11 @@ func (c *chooser) usable(candidates []kernel) []kernel {
 func (c *chooser) choose(candidates []kernel) (kernel, error) {
 	usable := c.usable(candidates)
 	if len(usable) == 0 {
+		for _, k := range candidates {
+			if err := c.faulty(k); err != nil {
+				return kernel{}, err
+			}
+		}
 		var names []string
 		for _, k := range candidates {
 			names = append(names, fmt.Sprintf("%s (%s)", k.name, k.variant))

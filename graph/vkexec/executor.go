@@ -43,6 +43,7 @@ type Options struct {
 	TuneBudget  time.Duration                    // that measuring may take; 0: chosen for a start that nobody waits long for
 	Log         func(format string, args ...any) // takes what is worth a line; nil: nobody
 	Disable     func(kernel string) bool         // kernels whose variants above tier 0 must not be used; nil: none
+	Vetoes      *Vetoes                          // modules that the device computes wrongly; nil: none
 	Tune        map[string]map[string]uint32     // specialization constants by kernel and name, over the table's
 }
 
@@ -113,6 +114,12 @@ func New(ctx context.Context, dev *vk.Device, g *graph.Graph, source Source, o O
 	}
 	if o.MaxSubmit > 0 {
 		e.pacer = &pacer{budget: o.MaxSubmit, cost: map[string]float64{}}
+	}
+	if o.Vetoes != nil {
+		e.chooser.vetoed = func(m *shaders.Module) bool {
+			_, yes := o.Vetoes.Forbids(m)
+			return yes
+		}
 	}
 	if err := e.place(ctx, source); err != nil {
 		e.Close()

@@ -81,14 +81,23 @@ func (e *Executor) putStep(word int, v uint32) {
 
 // Run computes one step that begins on the host. A history other than NoHistory needs SetHistory first.
 func (e *Executor) Run(ctx context.Context, s Step, tail Tail, h History) (*Result, error) {
+	key, err := e.begin(s, tail, h)
+	if err != nil {
+		return nil, err
+	}
+	return e.run(ctx, key)
+}
+
+// begin writes a step for the device to read.
+func (e *Executor) begin(s Step, tail Tail, h History) (planKey, error) {
 	key := planKey{rows: len(s.IDs), seqs: len(s.Seqs), tail: tail, upload: true, history: h, adapters: s.Adapters}
 	if e.model.Headless && tail != TailNone && !tail.hidden() {
-		return nil, ErrHeadless
+		return key, ErrHeadless
 	}
 	row := 0
 	for i, q := range s.Seqs {
 		if q.Slot < 0 || q.Slot >= e.options.Slots || q.Rows < 1 || q.Start < 0 || q.Start+q.Rows > e.step.MaxBlocks*shaders.PageTokens {
-			return nil, fmt.Errorf("BUG: vkexec: sequence %+v in a cache of %d slots of %d pages", q, e.options.Slots, e.step.MaxBlocks)
+			return key, fmt.Errorf("BUG: vkexec: sequence %+v in a cache of %d slots of %d pages", q, e.options.Slots, e.step.MaxBlocks)
 		}
 		at := e.step.SeqsAt() + 4*i
 		for j, v := range []int{q.Slot, row, q.Rows, q.Start} {
@@ -102,21 +111,21 @@ func (e *Executor) Run(ctx context.Context, s Step, tail Tail, h History) (*Resu
 		key.widest = max(key.widest, q.Rows)
 	}
 	if row != key.rows || row == 0 || row > e.MaxRows(tail) {
-		return nil, fmt.Errorf("BUG: vkexec: %d rows in sequences of %d rows, at most %d", key.rows, row, e.MaxRows(tail))
+		return key, fmt.Errorf("BUG: vkexec: %d rows in sequences of %d rows, at most %d", key.rows, row, e.MaxRows(tail))
 	}
 	for i, id := range s.IDs {
 		if id < 0 || int(id) >= e.model.Vocab {
-			return nil, fmt.Errorf("token id %d is outside the vocabulary of %d", id, e.model.Vocab)
+			return key, fmt.Errorf("token id %d is outside the vocabulary of %d", id, e.model.Vocab)
 		}
 		e.putStep(e.step.IDsAt()+i, uint32(id))
 	}
 	if err := e.list(s, h); err != nil {
-		return nil, err
+		return key, err
 	}
 	e.stepHost.Flush(0, e.stepHost.Size())
 	if s.Adapters != nil {
 		if len(s.Scales) != len(s.Adapters.set.List()) {
-			return nil, fmt.Errorf("BUG: vkexec: %d scales for %d adapters", len(s.Scales), len(s.Adapters.set.List()))
+			return key, fmt.Errorf("BUG: vkexec: %d scales for %d adapters", len(s.Scales), len(s.Adapters.set.List()))
 		}
 		s.Adapters.setScales(s.Scales)
 	}
@@ -125,7 +134,7 @@ func (e *Executor) Run(ctx context.Context, s Step, tail Tail, h History) (*Resu
 	for _, q := range s.Seqs {
 		e.past += float64(q.Start) / float64(len(s.Seqs))
 	}
-	return e.run(ctx, key)
+	return key, nil
 }
 
 // list puts the ids to be counted into the step buffer.
