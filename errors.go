@@ -18,6 +18,8 @@ var (
 	ErrOutOfMemory = vk.ErrOutOfMemory
 	// ErrClosed: the runtime, the model, the chat, the session or the adapter is closed.
 	ErrClosed = engine.ErrClosed
+	// ErrFaultyDevice: the driver computes an operation wrongly in every form, so that no answer could be trusted.
+	ErrFaultyDevice = vkexec.ErrFaulty
 	// ErrDeviceLost: the driver gave the device up; close everything and open it again.
 	ErrDeviceLost = vk.ErrDeviceLost
 	// ErrUnsupported: the device lacks what is asked of it.

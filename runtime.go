@@ -54,10 +54,11 @@ type Device struct {
 	UUID          string
 	VendorID      uint32
 	MemoryBytes   uint64
-	FreeBytes     uint64 // as the driver estimates it
-	Tier          int    // highest kernel group that the device can run
-	TierReason    string // what decides it
-	Default       bool   // chosen when no device is named
+	FreeBytes     uint64        // as the driver estimates it
+	Tier          int           // highest kernel group that the device can run
+	TierReason    string        // what decides it
+	Default       bool          // chosen when no device is named
+	SwitchedOff   []SwitchedOff // kernels that its driver computes wrongly
 }
 
 // Software reports a device that computes on the CPU.
@@ -71,6 +72,7 @@ type Runtime struct {
 
 	instance *vk.Instance
 	device   *vk.Device
+	vetoes   *vkexec.Vetoes
 	info     Device
 	options  Options
 	log      *slog.Logger
@@ -121,7 +123,11 @@ func (r *Runtime) openDevice(p *vk.PhysicalDevice) error {
 	if err != nil {
 		return err
 	}
+	r.vetoes = vkexec.OpenVetoes(cacheDir(r.options.CacheDir, r.log), r.device.Caps())
 	r.info = r.describe(p)
+	if n := len(r.info.SwitchedOff); n > 0 {
+		r.log.Info("kernels that this driver computes wrongly are switched off; qwenvk doctor names them", "kernels", n)
+	}
 	return nil
 }
 
@@ -169,7 +175,9 @@ func cacheDir(option string, log *slog.Logger) string {
 }
 
 // Devices lists the machine's devices.
-func (r *Runtime) Devices() []Device { return describeAll(r.instance) }
+func (r *Runtime) Devices() []Device {
+	return describeAll(r.instance, cacheDir(r.options.CacheDir, r.log))
+}
 
 // ListDevices lists the machine's devices without opening one.
 func ListDevices(o Options) (devices []Device, err error) {
@@ -182,15 +190,16 @@ func ListDevices(o Options) (devices []Device, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	return describeAll(in), nil
+	return describeAll(in, cacheDir(o.CacheDir, log)), nil
 }
 
-func describeAll(in *vk.Instance) []Device {
+func describeAll(in *vk.Instance, cacheDir string) []Device {
 	best, _ := in.Choose("") // no device: nothing is marked
 	var devices []Device
 	for _, p := range in.Devices() {
 		d := describe(p)
 		d.Default = p == best
+		d.SwitchedOff = switchedOff(vkexec.OpenVetoes(cacheDir, &p.Caps))
 		devices = append(devices, d)
 	}
 	return devices
@@ -199,6 +208,7 @@ func describeAll(in *vk.Instance) []Device {
 func (r *Runtime) describe(p *vk.PhysicalDevice) Device {
 	d := describe(p)
 	d.Tier, d.TierReason = r.device.Caps().Tier()
+	d.SwitchedOff = switchedOff(r.vetoes)
 	if best, err := r.instance.Choose(""); err == nil {
 		d.Default = p == best
 	}

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/qwenvk/qwenvk/graph"
@@ -20,6 +21,9 @@ func (c *context) decoder(block func(l int, h graph.Value) graph.Value) (*graph.
 	embedding := c.table("token_embd.weight", cfg.Vocab, cfg.Hidden)
 	h := b.Embed(embedding) // [tokens, hidden]
 	for l := range cfg.Layers {
+		if c.options.Layers != nil && !slices.Contains(c.options.Layers, l) {
+			continue
+		}
 		b.Layer(fmt.Sprintf("blk.%d", l))
 		h = block(l, h)
 		if b.Err() != nil {

@@ -27,6 +27,8 @@ type Options struct {
 	Store *quant.Type
 	// RoPE stretches the context otherwise than the file says.
 	RoPE RoPEScaling
+	// Layers are the only ones that the graph has, in order; nil: all. They keep their numbers.
+	Layers []int
 }
 
 // Model is a checkpoint understood.

@@ -3,6 +3,7 @@ package vk
 import (
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -294,4 +295,9 @@ func (c *Caps) clone() Caps {
 	out.Heaps = slices.Clone(c.Heaps)
 	out.Types = slices.Clone(c.Types)
 	return out
+}
+
+// Capabilities lists all that there are, by name.
+func Capabilities() []Capability {
+	return slices.Sorted(maps.Keys(capabilities))
 }

@@ -3,8 +3,8 @@ package vk
 import "sync/atomic"
 
 // Faults are failures to inject, for tests of what stands above this package.
-// They are counted per device and happen exactly once, at the n-th call from 1;
-// zero never. The zero value, and nil, inject nothing.
+// Those with a number are counted per device and happen exactly once, at the n-th
+// call from 1; zero never. The zero value, and nil, inject nothing.
 type Faults struct {
 	SubmitAt  int   // this Submit or Run fails
 	SubmitErr error // with this; nil means ErrDeviceLost
@@ -17,6 +17,9 @@ type Faults struct {
 
 	WaitAt  int   // this Wait fails once the work is done
 	WaitErr error // with this; nil means ErrDeviceLost
+
+	// Code replaces the SPIR-V of pipelines by name, as a driver that compiles it wrongly would; nil for those it leaves.
+	Code func(name string, code []byte) []byte
 
 	CacheWrite error // every write of the pipeline cache fails half-way, as on a full disk
 }

@@ -52,6 +52,11 @@ func (d *Device) NewPipeline(desc PipelineDesc) (*Pipeline, error) {
 	if err := d.check("pipeline", desc.Name); err != nil {
 		return nil, err
 	}
+	if d.faults.Code != nil {
+		if code := d.faults.Code(desc.Name, desc.Code); code != nil {
+			desc.Code = code
+		}
+	}
 	if err := desc.check(&d.caps); err != nil {
 		return nil, fmt.Errorf("vk: pipeline %q: %w", desc.Name, err)
 	}

@@ -5,7 +5,6 @@ import "github.com/qwenvk/qwenvk/internal/cliargs"
 // absentCommands are those that qwenvk will know and this version does not have. They are refused by name.
 func absentCommands() []cliargs.Command {
 	return []cliargs.Command{
-		{Name: "doctor", Absent: "the kernels' self-test"},
 		{Name: "serve", Absent: "the server"},
 	}
 }

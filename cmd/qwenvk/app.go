@@ -16,7 +16,7 @@ func (p *program) app() *cli.App {
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   wrongUse,
 		Commands: []*cli.Command{
-			p.runCommand(), p.devicesCommand(), p.inspectCommand(), p.tokenizeCommand(), p.detokenizeCommand(),
+			p.runCommand(), p.devicesCommand(), p.doctorCommand(), p.inspectCommand(), p.tokenizeCommand(), p.detokenizeCommand(),
 			p.templateCommand(), p.logitsCommand(), p.perplexityCommand(), p.evalCommand(), p.embedCommand(), p.rerankCommand(), p.quantizeCommand(), p.benchCommand(), p.pullCommand(), p.versionCommand(),
 			p.completionCommand(),
 		},

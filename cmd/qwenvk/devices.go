@@ -64,6 +64,9 @@ func (p *program) devices(c *cli.Context) error {
 		fmt.Fprintf(&b, "     driver  %s %s, Vulkan %s\n", d.Driver, d.DriverVersion, d.APIVersion)
 		fmt.Fprintf(&b, "     memory  %s, %s free\n", size(d.MemoryBytes), size(d.FreeBytes))
 		fmt.Fprintf(&b, "     tier    %d: %s\n", d.Tier, d.TierReason)
+		if n := len(d.SwitchedOff); n > 0 {
+			fmt.Fprintf(&b, "     off     %d kernels that this driver computes wrongly: see qwenvk doctor\n", n)
+		}
 		fmt.Fprintf(&b, "     uuid    %s\n", d.UUID)
 	}
 	_, err = fmt.Fprint(p.out, b.String())

@@ -49,6 +49,7 @@ func examples(command string) []string {
 		"eval":       {`qwenvk eval Qwen3-0.6B-Q8_0.gguf mmlu.jsonl --shots-file mmlu-dev.jsonl --shots 5`, `qwenvk eval ./Qwen3-4B gsm8k.jsonl --think off -o answers.jsonl`},
 		"embed":      {`qwenvk embed Qwen/Qwen3-Embedding-0.6B --instruct "Find the page that answers the question" "Why is the sky blue?"`, `qwenvk embed Qwen/Qwen3-Embedding-0.6B -f pages.txt --dim 256 --format raw -o pages.f32`},
 		"rerank":     {`qwenvk rerank Qwen/Qwen3-Reranker-0.6B --query "Why is the sky blue?" -f pages.txt --best 5`},
+		"doctor":     {`qwenvk doctor`, `qwenvk doctor Qwen3-8B-Q4_K_M.gguf --json > doctor.json`, `qwenvk doctor --device radeon --forget`},
 		"bench":      {`qwenvk bench demo -p 64,256 -n 32 -d 0,128`, `qwenvk bench --random 8b --type Q4_K_M -p 512 -n 128`, `qwenvk bench Qwen3-0.6B-Q8_0.gguf -o json > bench.json`, `qwenvk bench compare before.json after.json`},
 		"pull":       {`qwenvk pull Qwen/Qwen3-0.6B`, `qwenvk pull Qwen/Qwen3-8B-GGUF:Q4_K_M`},
 		"version":    {`qwenvk version`},

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -81,5 +82,51 @@ func (p *program) everyTenSeconds(what string) func(done, total int) {
 		last = time.Now()
 		left := time.Since(begin) / time.Duration(done) * time.Duration(total-done)
 		p.note("%s %d of %d, about %s left", what, done, total, left.Round(time.Second))
+	}
+}
+
+// counter shows how many of some things are done: a bar on a terminal, a line now and then elsewhere.
+type counter struct {
+	p    *program
+	verb string
+	last time.Time // of the last line
+	bars *mpb.Progress
+	bar  *mpb.Bar
+	what string
+	mu   sync.Mutex // of what, which the bar reads on its own
+}
+
+func (p *program) newCount(verb string) *counter { return &counter{p: p, verb: verb, last: time.Now()} }
+
+// set is called before each of the things.
+func (b *counter) set(done, total int, what string) {
+	b.mu.Lock()
+	b.what = what
+	b.mu.Unlock()
+	switch {
+	case b.p.level.Level() > slog.LevelInfo || total <= 0:
+	case !b.p.tty.err:
+		if time.Since(b.last) >= lineEvery {
+			b.last = time.Now()
+			b.p.note("%s %s: %d of %d", b.verb, what, done, total)
+		}
+	case b.bar == nil:
+		b.bars = mpb.New(mpb.WithOutput(b.p.err), mpb.WithWidth(80), mpb.WithAutoRefresh())
+		b.bar = b.bars.AddBar(int64(total), mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name(b.verb+" ")),
+			mpb.AppendDecorators(decor.CountersNoUnit("%d / %d  "), decor.Any(func(decor.Statistics) string {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				return b.what
+			})))
+	default:
+		b.bar.SetCurrent(int64(done))
+	}
+}
+
+// done takes the bar away.
+func (b *counter) done() {
+	if b.bar != nil {
+		b.bar.Abort(true)
+		b.bars.Wait()
 	}
 }

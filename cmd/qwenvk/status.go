@@ -53,7 +53,7 @@ func statusOf(err error) int {
 		return statusInterrupted
 	case errors.As(err, &wrong):
 		return statusUsage
-	case is(qwenvk.ErrNoLoader, qwenvk.ErrNoDevice):
+	case is(qwenvk.ErrNoLoader, qwenvk.ErrNoDevice, qwenvk.ErrFaultyDevice):
 		return statusNoDevice
 	case is(qwenvk.ErrOutOfMemory):
 		return statusMemory

@@ -37,11 +37,22 @@ type Question struct {
 	Cached func(values bool, slot, position, head int) []float64
 }
 
-// Answer has for each element of a question what it is, and the sum of the magnitudes that were added up for it, which
-// rounding is relative to.
+// Answer has the elements of a question, by its rows and columns.
 type Answer struct {
-	Want, Size [][]float64 // by the question's rows and columns
-	Terms      int         // that a sum has: the K of a product, else 1
+	Elements [][]Element
+	Terms    int // that a sum has: the K of a product, else 1
+}
+
+// Element is one number of an output, and what rounding makes of it.
+type Element struct {
+	Want float64
+	Size float64 // sum of the magnitudes that were added up: float32's rounding is relative to it
+
+	// Half is the standard deviation of what rounding weights and activations to half precision changes; 0 for what is no
+	// product.
+	Half float64
+	// Step is the distance of two neighbours where the output is stored as bytes, which Want is not rounded to; else 0.
+	Step float64
 }
 
 // StoredRows makes weights as a model file stores them into a WeightRow.
@@ -152,13 +163,13 @@ func (s *Sampler) Answer(q Question) (*Answer, error) {
 		if err != nil {
 			return nil, err
 		}
-		want, size := make([]float64, len(q.Cols)), make([]float64, len(q.Cols))
+		row := make([]Element, len(q.Cols))
 		for i, c := range q.Cols {
-			if want[i], size[i], err = element(c); err != nil {
+			if row[i], err = element(c); err != nil {
 				return nil, err
 			}
 		}
-		out.Want, out.Size = append(out.Want, want), append(out.Size, size)
+		out.Elements = append(out.Elements, row)
 	}
 	return out, nil
 }
@@ -183,12 +194,49 @@ func (s *Sampler) Keys(q Question, row int) (k, v []float64, err error) {
 	return k, v, nil
 }
 
-// element computes one column of a row: its value and the sum of its terms' magnitudes.
-type element func(c int) (want, size float64, err error)
+// element computes one column of a row.
+type element func(c int) (Element, error)
 
-// whole makes the elements of a row that is computed at once.
-func whole(row []float64, err error) (element, error) {
-	return func(c int) (float64, float64, error) { return row[c], math.Abs(row[c]), nil }, err
+// whole makes the elements of a row that is computed at once, each rounded relative to size(row).
+func whole(row []float64, err error, size func(row []float64) float64) (element, error) {
+	if err != nil {
+		return nil, err
+	}
+	n := size(row)
+	return func(c int) (Element, error) { return Element{Want: row[c], Size: n}, nil }, nil
+}
+
+// sized makes an element of a function that cannot fail.
+func sized(f func(c int) (want, size float64)) element {
+	return func(c int) (Element, error) {
+		want, size := f(c)
+		return Element{Want: want, Size: size}, nil
+	}
+}
+
+// itself is the size of elements that are no sums.
+func itself(row []float64) element {
+	return sized(func(c int) (float64, float64) { return row[c], math.Abs(row[c]) })
+}
+
+// stored is itself, with the step of each block of 32 where the output is stored as bytes.
+func (a *answering) stored(row []float64) element {
+	if !a.Graph.Tensor(a.Node.Out).Int8 {
+		return itself(row)
+	}
+	return func(c int) (Element, error) {
+		first := c / quant.Int8Block * quant.Int8Block
+		return Element{Want: row[c], Size: math.Abs(row[c]), Step: largest(row[first:first+quant.Int8Block]) / 127}, nil
+	}
+}
+
+// largest is the magnitude of the largest element.
+func largest(row []float64) float64 {
+	most := 0.0
+	for _, v := range row {
+		most = max(most, math.Abs(v))
+	}
+	return most
 }
 
 // of is how the elements of row t are computed.
@@ -197,17 +245,21 @@ func (a *answering) of(t int) (element, error) {
 	switch n.Op {
 	case graph.OpEmbed:
 		row, err := a.packRow(n.Pack, int(a.Step.IDs[t]))
-		return whole(widen(row), err)
+		return whole(widen(row), err, largest)
 	case graph.OpRMSNorm:
 		x := widen(a.In[0](t))
 		err := a.norm(x, n.Norm, n.Eps)
-		return whole(x, err)
+		return a.stored(x), err
+	case graph.OpQuantise:
+		return a.stored(widen(a.In[0](t))), nil
 	case graph.OpMatMul:
 		return a.matMul(t)
 	case graph.OpRoPEKV:
-		return whole(a.queries(t))
+		q, err := a.queries(t)
+		return whole(q, err, largest)
 	case graph.OpAttention:
-		return whole(a.attend(t), nil)
+		y, size := a.attend(t)
+		return whole(y, nil, func([]float64) float64 { return size })
 	case graph.OpSwiGLU:
 		return a.pair(t, swiGLU, func(g, u float64) float64 { return math.Abs(swiGLU(g, u)) * (4 + math.Abs(g)) }), nil
 	case graph.OpAdd:
@@ -215,18 +267,18 @@ func (a *answering) of(t int) (element, error) {
 	case graph.OpAddBias:
 		bias, err := a.row(n.Bias, 0)
 		x := a.In[0](t)
-		return func(c int) (float64, float64, error) {
+		return sized(func(c int) (float64, float64) {
 			v, b := float64(x[c]), float64(bias[c])
-			return v + b, math.Abs(v) + math.Abs(b), nil
-		}, err
+			return v + b, math.Abs(v) + math.Abs(b)
+		}), err
 	case graph.OpLastRows:
-		return whole(widen(a.In[0](a.last[t])), nil)
+		return itself(widen(a.In[0](a.last[t]))), nil
 	case graph.OpGather:
 		x := a.In[0](t)
-		return func(c int) (float64, float64, error) {
+		return sized(func(c int) (float64, float64) {
 			v := float64(x[n.Order[c]])
-			return v, math.Abs(v), nil
-		}, nil
+			return v, math.Abs(v)
+		}), nil
 	case graph.OpExpertMatMul, graph.OpExpertSum:
 		return a.experts(t)
 	case graph.OpCombine:
@@ -259,14 +311,17 @@ func (a *answering) norm(x []float64, w *graph.Weight, eps float64) error {
 	return nil
 }
 
-// dot is Σ w·x and Σ |w·x|.
-func dot(w []float32, x []float64) (sum, size float64) {
+// dot is Σ w·x.
+func dot(w []float32, x []float64) (e Element) {
+	squares := 0.0
 	for i, v := range x {
 		p := v * float64(w[i])
-		sum += p
-		size += math.Abs(p)
+		e.Want += p
+		e.Size += math.Abs(p)
+		squares += p * p
 	}
-	return sum, size
+	e.Half = math.Sqrt(squares * 2 / 3 * 0x1p-22) // two roundings, each even from -2^-11 to 2^-11
+	return e
 }
 
 func (a *answering) matMul(t int) (element, error) {
@@ -292,13 +347,15 @@ func (a *answering) matMul(t int) (element, error) {
 	default:
 		return nil, fmt.Errorf("no reference computes %s%s", n.Op, n.Epilogue)
 	}
-	product := func(r int) (float64, float64, error) {
+	product := func(r int) (Element, error) {
 		w, err := a.packRow(n.Pack, r)
 		if err != nil {
-			return 0, 0, err
+			return Element{}, err
 		}
-		sum, size := dot(w, x)
-		return sum + add(r), size + math.Abs(add(r)), nil
+		e := dot(w, x)
+		e.Want += add(r)
+		e.Size += math.Abs(add(r))
+		return e, nil
 	}
 	if n.Epilogue.Paired() {
 		return gated(product), err
@@ -308,16 +365,17 @@ func (a *answering) matMul(t int) (element, error) {
 
 // gated combines the products of two neighbouring rows, gate and up.
 func gated(product element) element {
-	return func(c int) (float64, float64, error) {
-		gate, gateSize, err := product(2 * c)
+	return func(c int) (Element, error) {
+		gate, err := product(2 * c)
 		if err != nil {
-			return 0, 0, err
+			return gate, err
 		}
-		up, upSize, err := product(2*c + 1)
-		sigmoid := 1 / (1 + math.Exp(-gate))
-		out := gate * sigmoid * up
-		// |silu'| is at most 1.1; exp of a large argument loses bits in proportion.
-		return out, 1.1*gateSize*math.Abs(up) + math.Abs(gate*sigmoid)*upSize + math.Abs(out)*(4+math.Abs(gate)), err
+		up, err := product(2*c + 1)
+		g := gate.Want / (1 + math.Exp(-gate.Want))
+		byGate, byUp := 1.1*math.Abs(up.Want), math.Abs(g) // |silu'| is at most 1.1
+		out := Element{Want: g * up.Want, Half: math.Hypot(byGate*gate.Half, byUp*up.Half)}
+		out.Size = byGate*gate.Size + byUp*up.Size + math.Abs(out.Want)*(4+math.Abs(gate.Want)) // exp of a large argument loses bits in proportion
+		return out, err
 	}
 }
 
@@ -336,16 +394,15 @@ func (a *answering) experts(t int) (element, error) {
 		if n.PerRank(a.Graph) {
 			v = x[rank*in : (rank+1)*in]
 		}
-		product := func(r int) (float64, float64, error) {
+		product := func(r int) (Element, error) {
 			if expert < 0 || expert >= n.Pack.Experts {
-				return 0, 0, fmt.Errorf("row %d is routed to expert %d of %d", t, expert, n.Pack.Experts)
+				return Element{}, fmt.Errorf("row %d is routed to expert %d of %d", t, expert, n.Pack.Experts)
 			}
 			w, err := a.packRow(n.Pack, expert*per+r)
 			if err != nil {
-				return 0, 0, err
+				return Element{}, err
 			}
-			sum, size := dot(w, v)
-			return sum, size, nil
+			return dot(w, v), nil
 		}
 		if n.Epilogue.Paired() {
 			return gated(product)
@@ -357,23 +414,24 @@ func (a *answering) experts(t int) (element, error) {
 		if n.Epilogue.Paired() {
 			width /= 2
 		}
-		return func(c int) (float64, float64, error) { return of(c / width)(c % width) }, nil
+		return func(c int) (Element, error) { return of(c / width)(c % width) }, nil
 	}
-	return func(c int) (sum, size float64, err error) {
+	return func(c int) (sum Element, err error) {
 		if len(a.In) == 3 {
-			sum = float64(a.In[2](t)[c])
-			size = math.Abs(sum)
+			sum.Want = float64(a.In[2](t)[c])
+			sum.Size = math.Abs(sum.Want)
 		}
 		for rank := range n.Used {
-			v, s, err := of(rank)(c)
+			e, err := of(rank)(c)
 			if err != nil {
-				return 0, 0, err
+				return sum, err
 			}
 			weight := float64(route[n.Used+rank])
-			sum += weight * v
-			size += math.Abs(weight) * s
+			sum.Want += weight * e.Want
+			sum.Size += math.Abs(weight) * e.Size
+			sum.Half = math.Hypot(sum.Half, weight*e.Half)
 		}
-		return sum, size, nil
+		return sum, nil
 	}, nil
 }
 
@@ -393,22 +451,22 @@ func (a *answering) combined(t int) element {
 
 // added adds input i where the node has it.
 func (a *answering) added(i, t int, f func(c int) (float64, float64)) element {
-	return func(c int) (float64, float64, error) {
+	return sized(func(c int) (float64, float64) {
 		sum, size := f(c)
 		if len(a.In) > i {
 			v := float64(a.In[i](t)[c])
 			sum, size = sum+v, size+math.Abs(v)
 		}
-		return sum, size, nil
-	}
+		return sum, size
+	})
 }
 
 func (a *answering) pair(t int, f, size func(x, y float64) float64) element {
 	x, y := a.In[0](t), a.In[1](t)
-	return func(c int) (float64, float64, error) {
+	return sized(func(c int) (float64, float64) {
 		v, w := float64(x[c]), float64(y[c])
-		return f(v, w), size(v, w), nil
-	}
+		return f(v, w), size(v, w)
+	})
 }
 
 // turn norms a head, if there is a norm, and rotates it to the position of row t.
@@ -446,8 +504,9 @@ func (a *answering) queries(t int) ([]float64, error) {
 	return q, nil
 }
 
-// attend is attention for row t over the cache as it lies on the device.
-func (a *answering) attend(t int) []float64 {
+// attend is attention for row t over the cache as it lies on the device. Rounding is relative to the largest value, and
+// grows with the scores, whose rounding exp makes a factor of.
+func (a *answering) attend(t int) (row []float64, size float64) {
 	n, d, p := a.Node, a.kv.HeadDim, a.positions[t]
 	q, y := a.In[0](t), make([]float64, n.Heads*a.kv.HeadDim)
 	first := 0
@@ -455,18 +514,24 @@ func (a *answering) attend(t int) []float64 {
 		first = max(0, p+1-n.Window)
 	}
 	share := n.Heads / a.kv.Heads
+	most, scored := 0.0, 0.0
 	for g := range a.kv.Heads {
 		keys, values := make([][]float64, p+1-first), make([][]float64, p+1-first)
 		for j := range keys {
 			keys[j], values[j] = a.Cached(false, a.slots[t], first+j, g), a.Cached(true, a.slots[t], first+j, g)
+			most = max(most, largest(values[j]))
 		}
 		for h := g * share; h < (g+1)*share; h++ {
 			scores := make([]float64, len(keys))
 			for j, key := range keys {
+				magnitude := 0.0
 				for i, k := range key {
-					scores[j] += float64(q[h*d+i]) * k
+					p := float64(q[h*d+i]) * k
+					scores[j] += p
+					magnitude += math.Abs(p)
 				}
 				scores[j] *= n.Scale
+				scored = max(scored, magnitude*n.Scale)
 			}
 			softmax(scores)
 			for j, weight := range scores {
@@ -476,7 +541,7 @@ func (a *answering) attend(t int) []float64 {
 			}
 		}
 	}
-	return y
+	return y, most * (1 + 0.2*scored)
 }
 
 func widen(v []float32) []float64 {

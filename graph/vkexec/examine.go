@@ -153,7 +153,7 @@ func (x *examination) before(ctx context.Context, dispatches []dispatch, written
 	}
 	op.Node = x.l.g.Nodes[dispatches[0].node]
 	for _, id := range op.Node.In {
-		in, err := x.rows(ctx, x.l.value(id), x.l.g.Tensor(id).Cols)
+		in, err := x.rows(ctx, x.l.value(id), x.l.g.Tensor(id))
 		if err != nil {
 			return err
 		}
@@ -178,8 +178,11 @@ func (x *examination) beforeTail(ctx context.Context, op *Operation) error {
 	if g.Output == graph.None {
 		return nil
 	}
-	logits, err := x.rows(ctx, x.l.value(g.Output), g.Tensor(g.Output).Cols)
+	logits, err := x.rows(ctx, x.l.value(g.Output), g.Tensor(g.Output))
 	op.In = []Rows{logits}
+	if x.key.history == CountAndPenalise {
+		op.Modules = append(op.Modules, "count_tokens.t0.spv")
+	}
 	x.op = op
 	x.around(x.l.value(g.Output))
 	return err
@@ -206,12 +209,11 @@ func (x *examination) after(ctx context.Context, guarded []byte, cached [][]byte
 			return err
 		}
 		at := int(x.out.Offset - x.near.Offset)
-		op.Out = Rows{Data: float32s(now[at : at+int(x.out.Size)])}
+		out := x.l.g.Output
 		if op.Node != nil {
-			op.Out.Width = x.l.g.Tensor(op.Node.Out).Cols
-		} else {
-			op.Out.Width = op.In[0].Width
+			out = op.Node.Out
 		}
+		op.Out = rowsOf(now[at:at+int(x.out.Size)], x.l.g.Tensor(out))
 		if i := difference(guarded[:at], now[:at]); i >= 0 {
 			op.Beside = fmt.Sprintf("%d bytes in front of its output", at-i)
 		}
@@ -327,9 +329,29 @@ func (e *Executor) block(slot, block int) int {
 	return int(binary.LittleEndian.Uint32(e.stepHost.Bytes()[4*at:]))
 }
 
-func (x *examination) rows(ctx context.Context, r vk.Range, width int) (Rows, error) {
+func (x *examination) rows(ctx context.Context, r vk.Range, t *graph.Tensor) (Rows, error) {
 	b, err := x.bytes(ctx, r)
-	return Rows{width, float32s(b)}, err
+	return rowsOf(b, t), err
+}
+
+// rowsOf are the numbers of a value in memory. A value of bytes has behind its quants a scale for each block and another
+// word; where that was not written, its numbers were not.
+func rowsOf(b []byte, t *graph.Tensor) Rows {
+	if !t.Int8 {
+		return Rows{t.Cols, float32s(b)}
+	}
+	n := len(b) / (quant.Int8Block + 8) * quant.Int8Block
+	r := Rows{t.Cols, make([]float32, n)}
+	for i := range r.Data {
+		at := n + i/quant.Int8Block*8
+		scale := binary.LittleEndian.Uint32(b[at:])
+		if scale == Unwritten || binary.LittleEndian.Uint32(b[at+4:]) == Unwritten {
+			r.Data[i] = math.Float32frombits(Unwritten)
+			continue
+		}
+		r.Data[i] = math.Float32frombits(scale) * float32(int8(b[i]))
+	}
+	return r
 }
 
 func (x *examination) bytes(ctx context.Context, r vk.Range) ([]byte, error) {

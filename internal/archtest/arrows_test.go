@@ -17,8 +17,9 @@ var arrows = map[string][]string{
 	"cmd/qwenvk/markdown": {"cmd/qwenvk/term"},
 	// The root puts the layers together, so it sees them all; but it renders and executes nothing itself.
 	"clib":    {".", "chat", "sampler"},
-	".":       {"engine", "chat", "chat/toolcheck", "grammar", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk", "internal/statefile"},
+	".":       {"engine", "chat", "chat/toolcheck", "grammar", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk", "internal/statefile", "internal/inside"},
 	"bench":   {".", "chat", "sampler", "tokenizer"},
+	"doctor":  {".", "graph", "graph/cpuexec", "graph/vkexec", "internal/inside", "loader", "model", "quant", "vk"},
 	"convert": {"model", "loader", "loader/gguf", "quant", "tokenizer"},
 	"demo":    {},
 
@@ -58,6 +59,7 @@ var arrows = map[string][]string{
 	"internal/hub":       {},
 	"internal/mcptest":   {},
 	"internal/statefile": {},
+	"internal/inside":    {"graph/vkexec", "model", "vk"},
 	"internal/tuner":     {},
 	"internal/cmd/...":   {},
 }
@@ -85,10 +87,18 @@ var modules = map[string][]string{
 // cgo lists the packages that may contain C: everything else builds and is tested without a C compiler.
 var cgo = []string{"vk", "vk/internal/...", "clib"}
 
+// only says who alone may import a package, whatever the table above allows.
+var only = map[string][]string{
+	// Nothing is ever multiplied on the CPU, not even as a fallback. The reference is what tests and the examination of a
+	// device compare with.
+	"graph/cpuexec": {"doctor"},
+	// The public API shows what a runtime is made of to nobody else.
+	"internal/inside": {".", "doctor"},
+}
+
 // absent lists what must not be among all the dependencies, direct or not, of a package.
 var absent = map[string][]string{
-	// No multiplication ever happens on the CPU, not even as a fallback: the reference is for tests.
-	"cmd/qwenvk": {"graph/cpuexec", "internal/testkit", "testing"},
+	"cmd/qwenvk": {"internal/testkit", "testing"},
 	// A program that embeds the runtime carries no toy model along.
 	".": {"graph/cpuexec", "internal/testkit", "testing", "demo"},
 }

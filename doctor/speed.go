@@ -1,0 +1,59 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/qwenvk/qwenvk"
+	"github.com/qwenvk/qwenvk/vk"
+)
+
+// Speed is what the device's memory gives, in 10⁹ bytes per second; 0 for what could not be measured.
+type Speed struct {
+	Copy     float64 `json:"copy_gbps"` // read and written
+	Upload   float64 `json:"upload_gbps"`
+	Download float64 `json:"download_gbps"`
+}
+
+// transferBytes is the size of what is sent to the device and back.
+const transferBytes = 64 << 20
+
+func measure(ctx context.Context, rt *qwenvk.Runtime, dev *vk.Device) (s Speed, err error) {
+	if rate, err := rt.MeasureCopy(ctx); err == nil {
+		s.Copy = rate / 1e9
+	} else if fatal(ctx, err) {
+		return s, err
+	}
+	buffer, err := dev.NewBuffer("transfer", min(transferBytes, dev.Caps().MaxBufferSize), vk.DeviceLocal)
+	if err != nil {
+		return s, err
+	}
+	defer buffer.Close()
+	defer dev.FreeStaging()
+	data := make([]byte, buffer.Size())
+	for i := range data {
+		data[i] = byte(i) // no page of it may be one that is shared until it is written
+	}
+	for _, direction := range []struct {
+		to *float64
+		do func() error
+	}{
+		{&s.Upload, func() error { return dev.UploadBytes(ctx, buffer.Whole(), data) }},
+		{&s.Download, func() error { return dev.Download(ctx, data, buffer.Whole()) }},
+	} {
+		for range 3 { // the first one touches the pages
+			begin := time.Now()
+			if err := direction.do(); err != nil {
+				return s, err
+			}
+			*direction.to = max(*direction.to, float64(len(data))/time.Since(begin).Seconds()/1e9)
+		}
+	}
+	return s, nil
+}
+
+// fatal tells errors after which nothing can be measured.
+func fatal(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, vk.ErrDeviceLost)
+}
