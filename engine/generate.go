@@ -82,19 +82,30 @@ func (s *Session) Generate(ctx context.Context, ids []int32, o GenerateOptions) 
 			return
 		}
 		defer s.leave()
-		g := &generation{s: s, o: o, ids: ids, begin: time.Now(), block: newBlock(o.Reasoning), fresh: true}
-		s.result = Result{PromptTokens: len(ids)}
+		g := s.newGeneration(ids, o)
 		defer func() { g.guess.close() }()
 		err := g.run(ctx, yield)
-		s.result.ReasoningTokens = g.block.reasoning()
-		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			s.result.FinishReason, err = FinishInterrupted, nil
-			g.flush(yield)
-		}
-		if err != nil {
+		if err = g.finish(ctx, err, yield); err != nil {
 			yield(Token{}, err)
 		}
 	}
+}
+
+// newGeneration begins an answer's result.
+func (s *Session) newGeneration(ids []int32, o GenerateOptions) *generation {
+	s.result = Result{PromptTokens: len(ids)}
+	return &generation{s: s, o: o, ids: ids, begin: time.Now(), block: newBlock(o.Reasoning), fresh: true}
+}
+
+// finish completes the result of an answer that ended, with err if that is not nil; what is left of the error is returned.
+func (g *generation) finish(ctx context.Context, err error, yield func(Token, error) bool) error {
+	g.s.result.ReasoningTokens = g.block.reasoning()
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		g.s.result.FinishReason = FinishInterrupted
+		g.flush(yield)
+		return nil
+	}
+	return err
 }
 
 // generation is the state of one answer.
@@ -124,17 +135,25 @@ type generation struct {
 }
 
 func (g *generation) run(ctx context.Context, yield func(Token, error) bool) error {
-	s := g.s
-	var err error
-	if g.ids, err = g.room(ctx, g.ids); err != nil {
+	id, over, err := g.start(ctx, yield)
+	if over || err != nil {
 		return err
 	}
+	return g.decode(ctx, id, yield)
+}
+
+// start computes the prompt and returns the first token behind it, unless the answer is over before.
+func (g *generation) start(ctx context.Context, yield func(Token, error) bool) (id int32, over bool, err error) {
+	s := g.s
+	if g.ids, err = g.room(ctx, g.ids); err != nil {
+		return 0, false, err
+	}
 	if err = s.fits(g.ids); err != nil {
-		return err
+		return 0, false, err
 	}
 	s.result.PromptTokens = len(g.ids)
 	if g.sampler, err = sampler.New(g.o.Sampling); err != nil {
-		return err
+		return 0, false, err
 	}
 	if s.e.tok != nil {
 		g.text = s.e.tok.NewStream(tokenizer.DecodeOptions{SkipSpecial: true})
@@ -143,48 +162,41 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 	g.limit = g.most()
 	begin, over := g.follow(g.forced(), yield)
 	if over {
-		return nil
+		return 0, true, nil
 	}
 	if len(s.result.IDs) >= g.limit {
-		return g.full(yield)
+		return 0, true, g.full(yield)
 	}
 	if g.bound, err = g.mask(); err != nil {
-		return err
+		return 0, false, err
 	}
 	if err := s.reserve(min(s.e.options.Context-len(g.ids), g.limit) + len(g.ids)); err != nil {
-		return err
+		return 0, false, err
 	}
 	if err := g.checkChoice(); err != nil {
-		return err
+		return 0, false, err
 	}
 	if g.guess, err = g.newSpeculation(); err != nil {
-		return err
+		return 0, false, err
 	}
 	s.begin(len(g.ids))
 	s.result.CachedTokens = s.common(g.ids)
 	ids, err := g.room(ctx, slices.Concat(g.ids, begin))
 	if err != nil {
-		return err
+		return 0, false, err
 	}
-	id, err := g.restart(ctx, ids)
+	id, err = g.restart(ctx, ids)
 	if err != nil {
-		return err
+		return 0, false, err
 	}
 	s.result.Prefill = time.Since(g.begin)
 	s.result.FirstToken = s.result.Prefill
-
-	return g.decode(ctx, id, yield)
+	return id, false, nil
 }
 
 // decode goes on from the first token, one step at a time.
 func (g *generation) decode(ctx context.Context, id int32, yield func(Token, error) bool) (err error) {
-	s := g.s
-	begin := time.Now()
-	before := s.e.Stats()
-	defer func() {
-		s.result.Decode = time.Since(begin)
-		g.account(before)
-	}()
+	defer g.clock()()
 	for {
 		t, err := g.settle(ctx, id, yield)
 		if err != nil || t.over {
@@ -193,7 +205,16 @@ func (g *generation) decode(ctx context.Context, id int32, yield func(Token, err
 		if id, err = g.advance(ctx, id, t); err != nil {
 			return err
 		}
-		s.result.DecodeSteps++
+		g.s.result.DecodeSteps++
+	}
+}
+
+// clock measures from now on until what it returns is called.
+func (g *generation) clock() (stop func()) {
+	begin, before := time.Now(), g.s.e.Stats()
+	return func() {
+		g.s.result.Decode = time.Since(begin)
+		g.account(before)
 	}
 }
 

@@ -319,12 +319,25 @@ func (e *Executor) SetHistory(ctx context.Context, slot int, prompt, generated [
 		b := counts[4*id:]
 		binary.LittleEndian.PutUint32(b, binary.LittleEndian.Uint32(b)+1)
 	}
+	e.putPenalties(slot, p)
+	return e.dev.UploadBytes(ctx, vk.Range{Buffer: e.counts, Offset: uint64(slot * len(counts)), Size: uint64(len(counts))}, counts)
+}
+
+// NoPenalties lets a slot take part in steps with a history without being penalised.
+func (e *Executor) NoPenalties(slot int) error {
+	if err := e.historyBuffers(); err != nil {
+		return err
+	}
+	e.putPenalties(slot, Penalties{Repetition: 1})
+	return nil
+}
+
+func (e *Executor) putPenalties(slot int, p Penalties) {
 	params := e.penaltyParams.Bytes()[16*slot:]
-	for i, v := range []float32{p.Repetition, p.Presence, p.Frequency, 0} {
+	for i, v := range [4]float32{p.Repetition, p.Presence, p.Frequency, 0} {
 		binary.LittleEndian.PutUint32(params[4*i:], math.Float32bits(v))
 	}
 	e.penaltyParams.Flush(0, e.penaltyParams.Size())
-	return e.dev.UploadBytes(ctx, vk.Range{Buffer: e.counts, Offset: uint64(slot * len(counts)), Size: uint64(len(counts))}, counts)
 }
 
 func (e *Executor) historyBuffers() error {
