@@ -17,6 +17,7 @@ type attentionCase struct {
 	splits            int
 	window            int               // 0: none
 	shards            int               // buffers that the cache lies in
+	sharp             bool              // keys and queries grow from position to position
 	tuning            map[string]uint32 // nil: as the table says
 }
 
@@ -63,15 +64,16 @@ func TestAttention(t *testing.T) {
 			t.Run(m.File+"/"+c.name, func(t *testing.T) {
 				b.TB = t
 				rng := rand.New(rand.NewPCG(10, 10))
-				got, want := c.run(b, m, rng)
+				got, want, _ := c.run(b, m, rng)
 				check(t, "attention", got, want, func(int) float64 { return 1e-5 })
 			})
 		}
 	}
 }
 
-// run fills a cache, poisoned wherever no row may look, and returns the device's result and the float64 one.
-func (c attentionCase) run(b *bed, m shaders.Module, rng *rand.Rand) (got []float32, want []float64) {
+// run fills a cache, poisoned wherever no row may look, and returns the device's result and the float64 one, and what
+// rounding of the factors to f16 may change.
+func (c attentionCase) run(b *bed, m shaders.Module, rng *rand.Rand) (got []float32, want, rounding []float64) {
 	b.Helper()
 	step := newBatch(rng, c.sequences...)
 	heads := c.kvHeads * c.gqa
@@ -81,8 +83,14 @@ func (c attentionCase) run(b *bed, m shaders.Module, rng *rand.Rand) (got []floa
 		for position := c.first(s.start); position < s.start+s.rows; position++ {
 			for h := range c.kvHeads {
 				page := step.page(s.slot, position)
+				key := randoms(rng, c.dim)
+				for i := range key {
+					if c.sharp {
+						key[i] *= float32(position) / 5
+					}
+				}
 				slots[[3]int{s.slot, h, position}] = [2][]float64{
-					k.store(page, h, position, randoms(rng, c.dim)), v.store(page, h, position, randoms(rng, c.dim)),
+					k.store(page, h, position, key), v.store(page, h, position, randoms(rng, c.dim)),
 				}
 			}
 		}
@@ -97,12 +105,14 @@ func (c attentionCase) run(b *bed, m shaders.Module, rng *rand.Rand) (got []floa
 				for position := c.first(s.start + token); position <= s.start+token; position++ {
 					keys = append(keys, slots[[3]int{s.slot, h / c.gqa, position}])
 				}
-				want = append(want, attend(widen(q[(row*heads+h)*c.dim:][:c.dim]), keys, float64(float32(scale)))...)
+				wide := widen(q[(row*heads+h)*c.dim:][:c.dim])
+				want = append(want, attend(wide, keys, float64(float32(scale)))...)
+				rounding = append(rounding, attentionRounding(wide, keys, float64(float32(scale)))...)
 			}
 			row++
 		}
 	}
-	return c.dispatch(b, m, step, q, k, v, float32(scale)), want
+	return c.dispatch(b, m, step, q, k, v, float32(scale)), want, rounding
 }
 
 // first is the first position that the query at a position sees.
@@ -146,6 +156,9 @@ func (c attentionCase) dispatch(b *bed, m shaders.Module, step *batch, q []float
 		maxRows = max(maxRows, s.rows*c.gqa)
 	}
 	tuning := c.tuning
+	if unit, ok := b.device.Caps().MatrixUnit(); ok && m.Kernel == "attention_cm" {
+		tuning = shaders.TuningMatrix("attention_cm", shaders.MatrixUnit(unit), b.software(), 0, maxRows, c.dim, 0)
+	}
 	if tuning == nil {
 		tuning = shaders.Tuning("attention", m.Variant, b.software(), maxRows, c.dim, 0)
 	}

@@ -155,6 +155,13 @@ var kernels = []kernel{
 		why:       "prefill and decode: heads that share keys are packed, keys and values are read once for them",
 	},
 	{
+		name: "attention_cm", source: "attention_cm.comp", kv: []string{"f16", "q8_0", "q4_0"}, buffers: 6, push: AttentionPush{},
+		constants: []string{"LOCAL_SIZE", "HEAD_DIM", "BR", "GQA", "PARTIAL", "UM", "UN", "UK", "SUBGROUP"},
+		lowest:    3,
+		gains:     [][]gain{3: matrixUnits},
+		why:       "prefill on matrix units; a cache of f32 is for those who want no rounding, and stays with \"attention\"",
+	},
+	{
 		name: "attention_merge", source: "attention_merge.comp", buffers: 3, push: MergePush{},
 		constants: []string{"LOCAL_SIZE", "HEAD_DIM"},
 		why:       "ends an attention that was split over the context or over buffers",

@@ -66,6 +66,73 @@ func (n narrowing) push(p shaders.MatMulPush) shaders.MatMulCMPush {
 	}
 }
 
+// attentionRounding bounds, for each element of a row, what narrowing to f16 changes. Each narrowed factor is off by up to
+// h = 2^-10 of it: a score by 2h·Σ|q·k|, queries and keys, so a probability before the division by their sum by e to that and
+// h; divided by the sum, twice as much; a value by h.
+func attentionRounding(q []float64, keys [][2][]float64, scale float64) []float64 {
+	const h = 1.0 / 1024
+	worst := 0.0
+	scores := make([]float64, len(keys))
+	for i, kv := range keys {
+		size := 0.0
+		for d := range q {
+			scores[i] += q[d] * kv[0][d] * scale
+			size += math.Abs(q[d] * kv[0][d] * scale)
+		}
+		worst = max(worst, size)
+	}
+	greatest := slices.Max(scores)
+	bound, sum := make([]float64, len(q)), 0.0
+	for i, kv := range keys {
+		p := math.Exp(scores[i] - greatest)
+		sum += p
+		for d := range bound {
+			bound[d] += p * math.Abs(kv[1][d])
+		}
+	}
+	for d := range bound {
+		bound[d] *= (2*(math.Exp(2*h*worst)*(1+h)-1) + h) / sum
+	}
+	return bound
+}
+
+func TestAttentionCM(t *testing.T) {
+	t.Parallel()
+	b, unit := unitBed(t)
+	cases := append(slices.Clone(attentionCases),
+		// A reference that grows late: see sharp.
+		attentionCase{name: "sharp scores", kvHeads: 1, gqa: 2, dim: 64, sequences: []sequence{{0, 70, 100}}, sharp: true},
+		attentionCase{name: "large head", kvHeads: 1, gqa: 3, dim: 256, sequences: []sequence{{0, 21, 40}}},
+	)
+	for _, m := range b.modules("attention_cm") {
+		for _, c := range cases {
+			if !unit.AttentionFits(c.dim) {
+				continue
+			}
+			// lavapipe compiles seconds for each head dimension, group and form.
+			if testing.Short() && !c.sharp && (m.Variant.KV != "f16" || c.dim != 64 || c.gqa > 2) {
+				continue
+			}
+			t.Run(m.File+"/"+c.name, func(t *testing.T) {
+				b.TB = t
+				got, want, rounding := c.run(b, m, rand.New(rand.NewPCG(13, 13)))
+				check(t, "attention", got, want, func(i int) float64 { return rounding[i] + 1e-5 })
+				// Four factors that are off by an rms of 2^-10/√3 at most, the first two in scores that spread by about 1.
+				var diff, square float64
+				for i, w := range want {
+					diff += (float64(got[i]) - w) * (float64(got[i]) - w)
+					square += w * w
+				}
+				if nmse := diff / square; !c.sharp && !(nmse <= 2e-6) {
+					t.Errorf("normalised mean square error %.2g", nmse)
+				} else {
+					t.Logf("normalised mean square error %.2g", nmse)
+				}
+			})
+		}
+	}
+}
+
 // unitBed is a bed on a device with matrix units that kernels can use; others skip the test.
 func unitBed(t *testing.T) (*bed, shaders.MatrixUnit) {
 	t.Helper()

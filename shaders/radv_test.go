@@ -77,6 +77,14 @@ func hardwareConstants(m shaders.Module) []map[string]uint32 {
 		all = append(all, set)
 	}
 	switch m.Kernel {
+	case "attention_cm":
+		unit := shaders.MatrixUnit{M: 16, N: 16, K: 16, Subgroup: 32}
+		for _, dim := range []int{64, 128, 256} {
+			for _, rows := range []int{16, 2048} {
+				tuning := shaders.TuningMatrix(m.Kernel, unit, false, 60, rows, dim, rows)
+				add(rows, dim, 0, with(tuning, map[string]uint32{"HEAD_DIM": uint32(dim)}))
+			}
+		}
 	case "mul_mat_cm":
 		// What Radeons of RDNA 3 and 4 report.
 		unit := shaders.MatrixUnit{M: 16, N: 16, K: 16, Subgroup: 32}

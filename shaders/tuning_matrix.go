@@ -14,6 +14,9 @@ const defaultCores = 48
 //
 // It depends on n, rows and cores alone which columns stand in one tile; a column's sums do not depend on the tile.
 func TuningMatrix(kernel string, u MatrixUnit, software bool, cores, rows, k, n int) map[string]uint32 {
+	if kernel == "attention_cm" {
+		return attentionTile(u, software, rows, k)
+	}
 	if software {
 		return softwareTile.constants(u)
 	}
@@ -23,6 +26,9 @@ func TuningMatrix(kernel string, u MatrixUnit, software bool, cores, rows, k, n 
 // TuningsMatrix is [Tunings] for them.
 func TuningsMatrix(kernel string, u MatrixUnit, software bool, cores, rows, k, n int) []map[string]uint32 {
 	all := []map[string]uint32{TuningMatrix(kernel, u, software, cores, rows, k, n)}
+	if kernel == "attention_cm" {
+		return all
+	}
 	for _, t := range matrixTiles {
 		c := t.constants(u)
 		if !software && int(t.columns) < 2*n && !maps.Equal(c, all[0]) { // wider ones would be half empty
@@ -90,4 +96,24 @@ func ceilDiv(a, b int) int { return (a + b - 1) / b }
 func WeightMaxGroups(weights string, rows, k, local int) int {
 	const turns = 16 // TURNS in its GLSL
 	return ceilDiv(rows*(k/unit[weights]), local*turns)
+}
+
+// attentionTile keeps the shared memory of "attention_cm" below 32 KiB: 32 rows up to heads of 128, 16 above. A row is shared
+// by four or eight invocations.
+func attentionTile(u MatrixUnit, software bool, rows, headDim int) map[string]uint32 {
+	br := uint32(32)
+	if headDim > 128 || rows <= 16 {
+		br = 16
+	}
+	local := uint32(128)
+	if software {
+		br = max(u.M, 8) // less to unroll
+		local = min(4*u.Subgroup, 8*br)
+	}
+	return map[string]uint32{"UM": u.M, "UN": u.N, "UK": u.K, "SUBGROUP": u.Subgroup, "BR": br, "LOCAL_SIZE": local}
+}
+
+// AttentionFits tells heads that "attention_cm" can compute: whole products make a head.
+func (u MatrixUnit) AttentionFits(headDim int) bool {
+	return headDim <= 256 && headDim%int(max(u.N, u.K)) == 0
 }

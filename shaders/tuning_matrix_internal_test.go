@@ -47,6 +47,41 @@ func TestTuningMatrixKeepsLimits(t *testing.T) {
 	}
 }
 
+func TestAttentionTileKeepsLimits(t *testing.T) {
+	for _, m := range modules() {
+		if m.Kernel != "attention_cm" {
+			continue
+		}
+		s := reflectModule(t, m)
+		for _, u := range matrixUnitsOfDevices {
+			for _, software := range []bool{false, true} {
+				for _, dim := range []int{16, 64, 80, 96, 128, 192, 256} {
+					if !u.AttentionFits(dim) {
+						t.Errorf("%+v does not fit heads of %d", u, dim)
+					}
+					for _, rows := range []int{9, 16, 40, 4096} {
+						c := TuningMatrix(m.Kernel, u, software, 0, rows, dim, rows)
+						spec := map[int]uint32{1: uint32(dim)}
+						for id, name := range m.Constants {
+							if v, ok := c[name]; ok {
+								spec[id] = v
+							}
+						}
+						what := fmt.Sprintf("%s, %+v, software %v, %d rows, heads of %d: %v", m.File, u, software, rows, dim, c)
+						if shared, err := s.SharedBytes(spec); err != nil || shared > tier1Shared {
+							t.Fatalf("%s takes %d bytes of shared memory (%v)", what, shared, err)
+						}
+						if team := c["LOCAL_SIZE"] / c["BR"]; c["LOCAL_SIZE"] > maxInvocations || c["LOCAL_SIZE"]%c["SUBGROUP"] != 0 ||
+							c["BR"]%u.M != 0 || c["LOCAL_SIZE"]%c["BR"] != 0 || PageTokens%(4*team) != 0 {
+							t.Fatalf("%s: the rows are not shared evenly", what)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 // A tile is as large as leaves no core idle: large where a product has work for all, small where it has not.
 func TestChooseTile(t *testing.T) {
 	for _, c := range []struct {

@@ -113,5 +113,10 @@ func productGroups(name string, push shaders.MatMulPush) func(constants) [3]uint
 // their static preference.
 func (l *lowering) attentions(headDim, gqa int, set map[string]uint32) []kernel {
 	v := shaders.Variant{KV: string(l.e.kv.kind)}
-	return []kernel{{name: "attention", variant: v, rows: l.key.widest * gqa, k: headDim, n: l.key.rows, set: set}}
+	k := kernel{name: "attention", variant: v, rows: l.key.widest * gqa, k: headDim, n: l.key.rows, set: set}
+	// Few tokens must agree with one to the bit.
+	if !l.e.units.there || l.key.widest <= shaders.MaxColumns || !l.e.units.shape.AttentionFits(headDim) {
+		return []kernel{k}
+	}
+	return l.e.unitsOr(k, "attention_cm")
 }

@@ -273,7 +273,15 @@ func (l *lowering) attention(n *graph.Node) {
 			SeqsAt: uint32(l.e.step.SeqsAt()), BlocksAt: uint32(l.e.step.BlocksAt()), MaxBlocks: uint32(l.e.step.MaxBlocks),
 			FirstPage: uint32(s.first), Pages: uint32(s.pages), Splits: uint32(splits), Part: uint32(i * splits), Scale: float32(n.Scale), Window: uint32(n.Window),
 		}
-		l.add(n, k, push, grid, append([]binding{reads(q), reads(s.k), reads(s.v), reads(l.e.stepRange())}, results...)...)
+		bindings := append([]binding{reads(q), reads(s.k), reads(s.v), reads(l.e.stepRange())}, results...)
+		l.add(n, k, push, grid, bindings...)
+		if l.err != nil {
+			return
+		}
+		last := &l.dispatches[len(l.dispatches)-1]
+		last.others, last.all = candidates, bindings
+		last.pushOf = func(string) any { return push }
+		last.gridOf = func(string) func(constants) [3]uint32 { return grid }
 	}
 	if parts > 1 && !merged {
 		push := shaders.MergePush{Rows: uint32(l.key.rows), Heads: uint32(n.Heads), Parts: uint32(parts)}

@@ -66,6 +66,16 @@ func (e *Executor) withMatrixUnits(m *matrix, candidates []kernel) []kernel {
 	return slices.Insert(candidates, 0, k)
 }
 
+// unitsOr are the candidates for what one kernel does with matrix units and k without.
+func (e *Executor) unitsOr(k kernel, name string) []kernel {
+	unit := k
+	unit.name = name
+	if e.dev.Caps().Type == vk.Software {
+		return []kernel{k, unit}
+	}
+	return []kernel{unit, k}
+}
+
 // measureWeights finds the greatest weight of each matrix, once, where steps may use matrix units.
 func (e *Executor) measureWeights(ctx context.Context, rows int) error {
 	if e.units.measured != nil || rows <= shaders.MaxColumns || !e.mayUseMatrixUnits() {

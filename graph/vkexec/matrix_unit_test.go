@@ -78,6 +78,15 @@ func TestOracleMatrixUnits(t *testing.T) {
 			compareUnits(t, testkit.Path(t, "golden/qwen3-dense-tied"), mo, mask, Options{Context: 64, KV: "f32"}, unitLimit)
 		})
 	}
+	// Caches that attention by matrix units reads; f16 is rounded as the oracle's is.
+	for _, kv := range []KVType{"f16", "q8_0", "q4_0"} {
+		if testing.Short() && kv != "f16" {
+			continue
+		}
+		t.Run("kv-"+string(kv), func(t *testing.T) {
+			compareUnits(t, testkit.Path(t, "golden/qwen3-dense-tied"), model.Options{}, mask, Options{Context: 64, KV: kv}, unitLimit)
+		})
+	}
 	for _, name := range []string{"qwen3moe-top2", "qwen2moe"} {
 		t.Run(name, func(t *testing.T) {
 			compareUnits(t, testkit.Path(t, "golden/"+name), model.Options{}, mask, Options{Context: 64, KV: "f32"}, unitLimit)
