@@ -21,20 +21,20 @@ func (r *Runtime) MeasureCopy(ctx context.Context) (bytesPerSecond float64, err 
 	}
 	defer end()
 	size := uint64(copyBytes)
-	if caps := r.device.Caps(); caps.Type == vk.Software {
+	if caps := r.device().Caps(); caps.Type == vk.Software {
 		size /= 4
 	}
-	size = min(size, r.device.Caps().MaxBufferSize)
+	size = min(size, r.device().Caps().MaxBufferSize)
 	var buffers [2]*vk.Buffer
 	for i := range buffers {
-		if buffers[i], err = r.device.NewBuffer("copy", size, vk.DeviceLocal); err != nil {
+		if buffers[i], err = r.device().NewBuffer("copy", size, vk.DeviceLocal); err != nil {
 			return 0, err
 		}
 		defer buffers[i].Close()
 	}
 	src, dst := buffers[0].Whole(), buffers[1].Whole()
 	const copies = 6
-	rec := r.device.NewRecorder()
+	rec := r.device().NewRecorder()
 	rec.Fill(src, 0x3c003c00)
 	for i := range copies {
 		rec.Barriers([]vk.Barrier{
@@ -50,7 +50,7 @@ func (r *Runtime) MeasureCopy(ctx context.Context) (bytesPerSecond float64, err 
 		return 0, err
 	}
 	defer c.Close()
-	if err := r.device.Run(ctx, c); err != nil {
+	if err := r.device().Run(ctx, c); err != nil {
 		return 0, err
 	}
 	ns, err := c.Timestamps()
@@ -78,7 +78,7 @@ type Limits struct {
 
 // MeasureLimits measures what the device gives at most; that takes a second or so.
 func (r *Runtime) MeasureLimits(ctx context.Context) (Limits, error) {
-	l, err := vkexec.MeasureLimits(ctx, r.device)
+	l, err := vkexec.MeasureLimits(ctx, r.device())
 	if err != nil {
 		return Limits{}, err
 	}

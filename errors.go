@@ -20,7 +20,8 @@ var (
 	ErrClosed = engine.ErrClosed
 	// ErrFaultyDevice: the driver computes an operation wrongly in every form, so that no answer could be trusted.
 	ErrFaultyDevice = vkexec.ErrFaulty
-	// ErrDeviceLost: the driver gave the device up; close everything and open it again.
+	// ErrDeviceLost: the driver gave the device up during the call. What is called next opens it again and goes on, see
+	// [Model.Reload]; a device that was lent ([OpenWithDevice]) is its program's to replace.
 	ErrDeviceLost = vk.ErrDeviceLost
 	// ErrUnsupported: the device lacks what is asked of it.
 	ErrUnsupported = vk.ErrUnsupported

@@ -31,9 +31,9 @@ type plan struct {
 // fit chooses the context and refuses what cannot fit, before anything is allocated. It asks the driver's budget
 // where there is one.
 func (r *Runtime) fit(m *model.Model, kv vkexec.KVType, o LoadOptions, adapters uint64) (plan, error) {
-	free, known := r.device.Budget()
+	free, known := r.device().Budget()
 	if !known {
-		free = r.device.Caps().DeviceBytes
+		free = r.device().Caps().DeviceBytes
 	}
 	if r.options.MemoryLimit > 0 {
 		free = min(free, r.options.MemoryLimit-min(r.options.MemoryLimit, r.taken()))
@@ -52,7 +52,9 @@ func (r *Runtime) taken() (sum uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for m := range r.models {
-		sum += m.info.Memory.total()
+		if !m.away.Load() {
+			sum += m.info.Memory.total()
+		}
 	}
 	return sum
 }

@@ -75,7 +75,9 @@ func OpenWithDevice(h HostDevice, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newRuntime(in, o, log).opened(p)
+	r := newRuntime(in, o, log)
+	r.host = true
+	return r.opened(p)
 }
 
 func (h HostDevice) forVK() vk.Host {

@@ -104,7 +104,7 @@ func TestCloseInAnyOrder(t *testing.T) {
 					}
 				}
 			}
-			if left := a.rt.device.Memory(); left.Allocations != 0 || left.Buffers != 0 {
+			if left := a.rt.device().Memory(); left.Allocations != 0 || left.Buffers != 0 {
 				t.Errorf("left: %+v", left)
 			}
 			for _, message := range a.rt.Messages() {

@@ -75,8 +75,10 @@ type Model struct {
 	model      *model.Model
 	tok        *tokenizer.Tokenizer
 	template   *chat.Template
-	chatML     bool // the template is ours, the model has none
-	exec       *vkexec.Executor
+	chatML     bool             // the template is ours, the model has none
+	exec       *vkexec.Executor // of the load; later the engine's
+	put        func(ctx context.Context) (*vkexec.Executor, error)
+	away       atomic.Bool // see Unload
 	engine     *engine.Engine
 	info       Info
 	loadTime   time.Duration
@@ -165,6 +167,9 @@ func (r *Runtime) load(ctx context.Context, o LoadOptions, open func() (*loader.
 		return nil, err
 	}
 	defer end()
+	if err := r.recovered(); err != nil {
+		return nil, err
+	}
 	c, err := open()
 	if err != nil {
 		return nil, err
@@ -211,9 +216,9 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 		threads = runtime.NumCPU()
 	}
 	var uploaded int64
-	m.exec, err = vkexec.New(ctx, m.runtime.device, m.model.Graph, m.source, vkexec.Options{
+	options := vkexec.Options{
 		Context: size.context, Slots: o.Sessions, MaxRows: o.Chunk, KV: kv, Threads: threads,
-		FuseNorm:  m.runtime.device.Caps().Type != vk.Software,
+		FuseNorm:  m.runtime.device().Caps().Type != vk.Software,
 		MaxSubmit: m.runtime.options.MaxSubmit, Profile: m.runtime.options.Profile, Disable: m.runtime.disabled, Vetoes: m.runtime.vetoes, CheckFinite: m.runtime.options.FindNaN,
 		Int8:   m.runtime.int8(),
 		Tuning: m.runtime.options.Tuning, Log: func(format string, args ...any) { m.runtime.log.Warn(fmt.Sprintf(format, args...)) },
@@ -223,13 +228,17 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 				o.Progress(Progress{Done: int64(done), Total: uploaded, What: m.checkpoint.Name()})
 			}
 		},
-	})
-	if err != nil {
+	}
+	m.put = func(ctx context.Context) (*vkexec.Executor, error) {
+		return vkexec.New(ctx, m.runtime.device(), m.model.Graph, m.source, options)
+	}
+	if m.exec, err = m.put(ctx); err != nil {
 		return fmt.Errorf("%s: %w", m.checkpoint.Name(), err)
 	}
 	m.noteTuning()
 	m.engine = engine.New(m.exec, m.tok, engine.Options{
 		Context: size.context, Slots: o.Sessions, EOS: m.EOS(), MaxStep: m.runtime.maxStep(),
+		Restore: m.Reload,
 	})
 	m.info = describeModel(m.checkpoint, m.model)
 	m.info.Context = size.context
@@ -252,7 +261,7 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 
 // maxStep keeps the steps of a card clear of the watchdogs that reset it after two seconds and more.
 func (r *Runtime) maxStep() time.Duration {
-	if r.device.Caps().Type == vk.Software {
+	if r.device().Caps().Type == vk.Software {
 		return 0
 	}
 	return 500 * time.Millisecond

@@ -13,7 +13,7 @@ func (r *Runtime) Pause(ctx context.Context) error {
 		return err
 	}
 	defer end()
-	return r.device.Pause(ctx)
+	return r.device().Pause(ctx)
 }
 
 // Resume ends a pause. Error: [ErrClosed].
@@ -23,6 +23,6 @@ func (r *Runtime) Resume() error {
 		return err
 	}
 	defer end()
-	r.device.Resume()
+	r.device().Resume()
 	return nil
 }

@@ -27,7 +27,7 @@ func TestLoadMemory(t *testing.T) {
 			t.Errorf("%d of %d bytes are done", p.Done, p.Total)
 		}
 	}})
-	device := int64(rt.device.Memory().Allocated)
+	device := int64(rt.device().Memory().Allocated)
 	t.Logf("file %d MiB, device memory %d MiB, anonymous memory grew by %d MiB, %d progress calls", size>>20, device>>20, peak>>20, steps)
 	if limit := device + 256<<20; peak > limit {
 		t.Errorf("anonymous memory grew by %d MiB, accept %d MiB", peak>>20, limit>>20)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/qwenvk/qwenvk/graph/vkexec"
@@ -71,7 +72,10 @@ type Runtime struct {
 	models map[*Model]struct{} // loaded, not closed
 
 	instance *vk.Instance
-	device   *vk.Device
+	physical *vk.PhysicalDevice
+	opening  sync.Mutex                // held while the device changes, and while models go to it or leave it
+	current  atomic.Pointer[vk.Device] // see device
+	host     bool                      // the device is another program's
 	vetoes   *vkexec.Vetoes
 	info     Device
 	options  Options
@@ -102,13 +106,14 @@ func newRuntime(in *vk.Instance, o Options, log *slog.Logger) *Runtime {
 
 // opened opens a device for the runtime, or closes the runtime.
 func (r *Runtime) opened(p *vk.PhysicalDevice) (*Runtime, error) {
-	if err := r.openDevice(p); err != nil {
+	r.physical = p
+	if err := r.openDevice(r.options.faults); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
 }
 
-func (r *Runtime) openDevice(p *vk.PhysicalDevice) error {
+func (r *Runtime) openDevice(faults *vk.Faults) error {
 	if err := checkTuning(r.options.Tuning); err != nil {
 		return err
 	}
@@ -116,15 +121,19 @@ func (r *Runtime) openDevice(p *vk.PhysicalDevice) error {
 	if err != nil {
 		return err
 	}
-	r.device, err = r.instance.NewDevice(p, vk.DeviceOptions{
-		Mask: mask, CacheDir: cacheDir(r.options.CacheDir, r.log), CacheKey: vkexec.KernelDigest(), Log: r.log, Faults: r.options.faults,
+	d, err := r.instance.NewDevice(r.physical, vk.DeviceOptions{
+		Mask: mask, CacheDir: cacheDir(r.options.CacheDir, r.log), CacheKey: vkexec.KernelDigest(), Log: r.log, Faults: faults,
 		LowPriority: r.options.LowPriority,
 	})
 	if err != nil {
 		return err
 	}
-	r.vetoes = vkexec.OpenVetoes(cacheDir(r.options.CacheDir, r.log), r.device.Caps())
-	r.info = r.describe(p)
+	r.current.Store(d)
+	if again := r.vetoes != nil; again {
+		return nil
+	}
+	r.vetoes = vkexec.OpenVetoes(cacheDir(r.options.CacheDir, r.log), d.Caps())
+	r.info = r.describe(r.physical)
 	if n := len(r.info.SwitchedOff); n > 0 {
 		r.log.Info("kernels that this driver computes wrongly are switched off; qwenvk doctor names them", "kernels", n)
 	}
@@ -207,7 +216,7 @@ func describeAll(in *vk.Instance, cacheDir string) []Device {
 
 func (r *Runtime) describe(p *vk.PhysicalDevice) Device {
 	d := describe(p)
-	d.Tier, d.TierReason = r.device.Caps().Tier()
+	d.Tier, d.TierReason = r.device().Caps().Tier()
 	d.SwitchedOff = switchedOff(r.vetoes)
 	if best, err := r.instance.Choose(""); err == nil {
 		d.Default = p == best
@@ -242,18 +251,20 @@ func (r *Runtime) release() error {
 	r.mu.Lock()
 	models := slices.Collect(maps.Keys(r.models))
 	r.mu.Unlock()
-	if r.device != nil {
-		r.device.Resume() // who waits in a pause finds everything closed
+	if r.device() != nil {
+		r.device().Resume() // who waits in a pause finds everything closed
 	}
+	r.opening.Lock()
+	defer r.opening.Unlock()
 	var errs []error
 	for _, m := range models {
 		errs = append(errs, m.Close())
 	}
-	if r.device != nil {
-		if err := r.device.SaveCache(); err != nil {
+	if r.device() != nil {
+		if err := r.device().SaveCache(); err != nil {
 			r.log.Warn("the pipeline cache could not be written; the next start compiles again", "err", err)
 		}
-		errs = append(errs, r.device.Close())
+		errs = append(errs, r.device().Close())
 	}
 	return errors.Join(append(errs, r.instance.Close())...)
 }

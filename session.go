@@ -249,7 +249,7 @@ func (m *Model) TimeKernels(ctx context.Context, tokens, depth int) ([]KernelTim
 }
 
 // Chunk is the number of tokens of a prompt that are computed at a time, at most.
-func (m *Model) Chunk() int { return m.exec.Chunk() }
+func (m *Model) Chunk() int { return m.engine.Chunk() }
 
 // Close ends the session, at any time and from any goroutine: an answer under way ends with [ErrClosed] at its next token.
 func (s *Session) Close() error {

@@ -33,12 +33,12 @@ func TestMemoryIsAsPrinted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		before := r.device.Memory().Allocated
+		before := r.device().Memory().Allocated
 		m, err := r.LoadCheckpoint(context.Background(), c, LoadOptions{Context: test.context, WeightsOnly: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		use := r.device.Memory()
+		use := r.device().Memory()
 		taken, printed := use.Allocated-before, m.Info().Memory
 		sum := printed.Weights + printed.Adapters + printed.KV + printed.Scratch
 		t.Logf("%s %v: %d bytes taken in %d allocations (%d used), printed %d: %.2f %%", test.shape, test.kind, taken, use.Allocations, use.Used, sum, 100*float64(taken)/float64(sum)-100)

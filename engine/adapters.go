@@ -50,8 +50,8 @@ func (e *Engine) RemoveAdapter(a *graph.Adapter) error {
 	}
 	e.sets = slices.DeleteFunc(e.sets, func(set *adapterSet) bool {
 		gone := slices.Contains(set.list, a)
-		if gone && !e.closed {
-			e.exec.ReleaseAdapters(set.device)
+		if gone && !e.closed && !e.away {
+			e.exec().ReleaseAdapters(set.device)
 		}
 		return gone
 	})
@@ -66,7 +66,9 @@ func (e *Engine) RemoveAdapter(a *graph.Adapter) error {
 // The same adapter named twice acts with the sum of both scales. Errors: those of the device, and a scale that is not
 // finite. Not to be called while an answer of the session is running.
 func (s *Session) SetAdapters(ctx context.Context, uses []AdapterUse) error {
-	s.e.mu.Lock()
+	if err := s.e.present(ctx); err != nil {
+		return err
+	}
 	defer s.e.mu.Unlock()
 	if err := s.ready(); err != nil {
 		return fmt.Errorf("adapters cannot be chosen: %w", err)
@@ -141,9 +143,9 @@ func (e *Engine) set(ctx context.Context, list []*graph.Adapter) (*adapterSet, e
 		}
 	}
 	e.dropIdle(maxIdleSets - 1)
-	device, err := e.exec.NewAdapters(ctx, graph.NewAdapters(list...), e.adapterSource(list))
+	device, err := e.exec().NewAdapters(ctx, graph.NewAdapters(list...), e.adapterSource(list))
 	if err != nil && e.dropIdle(0) { // the memory of others may do
-		device, err = e.exec.NewAdapters(ctx, graph.NewAdapters(list...), e.adapterSource(list))
+		device, err = e.exec().NewAdapters(ctx, graph.NewAdapters(list...), e.adapterSource(list))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("adapters: %w", err)
@@ -175,7 +177,7 @@ func (e *Engine) dropIdle(keep int) bool {
 	}
 	slices.SortFunc(idle, func(a, b *adapterSet) int { return cmp.Compare(b.used, a.used) })
 	for _, set := range idle[keep:] {
-		e.exec.ReleaseAdapters(set.device)
+		e.exec().ReleaseAdapters(set.device)
 		e.sets = slices.DeleteFunc(e.sets, func(s *adapterSet) bool { return s == set })
 	}
 	return true

@@ -57,10 +57,10 @@ func (b *Batch) Add(ctx context.Context, s *Session, ids []int32, o GenerateOpti
 	if s.e != b.e {
 		return 0, errors.New("the session belongs to another model than the batch")
 	}
-	if most := b.e.exec.MaxRows(vkexec.TailTopK); len(b.members) >= most {
+	if most := b.e.exec().MaxRows(vkexec.TailTopK); len(b.members) >= most {
 		return 0, fmt.Errorf("%d answers at a time are too many: the model was loaded to compute %d tokens at a time", len(b.members)+1, most)
 	}
-	if err := s.enter(); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return 0, err
 	}
 	if len(b.members) > 0 {
@@ -207,7 +207,7 @@ func (b *Batch) compute(ready []*member) error {
 		b.last, e.lastStep = nil, nil
 		return err
 	}
-	e.lastStep, b.last, b.serial = nil, ready, e.exec.Stats().Steps
+	e.lastStep, b.last, b.serial = nil, ready, e.exec().Stats().Steps
 	for i, m := range ready {
 		g := m.g
 		g.s.cached = append(g.s.cached, m.id)
@@ -223,7 +223,7 @@ func (b *Batch) compute(ready []*member) error {
 // run goes on from what the last step left on the device where that was one of the very same answers; else it begins anew.
 func (b *Batch) run(ctx context.Context, ready []*member, tail vkexec.Tail, history vkexec.History) (*vkexec.Result, error) {
 	e := b.e
-	goOn := tail == vkexec.TailGreedy && b.serial == e.exec.Stats().Steps && len(ready) == len(b.step.IDs)
+	goOn := tail == vkexec.TailGreedy && b.serial == e.exec().Stats().Steps && len(ready) == len(b.step.IDs)
 	for i, m := range ready {
 		goOn = goOn && !m.g.fresh && b.step.Seqs[i].Slot == m.g.s.slot
 		switch {
@@ -231,24 +231,24 @@ func (b *Batch) run(ctx context.Context, ready []*member, tail vkexec.Tail, hist
 		case m.g.penalises(): // its last token is what the step counts
 			m.g.counted = len(m.g.s.result.IDs)
 		default:
-			if err := e.exec.NoPenalties(m.g.s.slot); err != nil {
+			if err := e.exec().NoPenalties(m.g.s.slot); err != nil {
 				return nil, err
 			}
 		}
 	}
 	if goOn {
-		return e.exec.Next(ctx, len(ready), history)
+		return e.exec().Next(ctx, len(ready), history)
 	}
 	b.step.IDs, b.step.Seqs = b.step.IDs[:0], b.step.Seqs[:0]
 	for _, m := range ready {
 		s := m.g.s
-		e.exec.SetBlocks(s.slot, s.pages)
-		e.exec.SetRoPE(s.slot, s.rope)
+		e.exec().SetBlocks(s.slot, s.pages)
+		e.exec().SetRoPE(s.slot, s.rope)
 		b.step.IDs = append(b.step.IDs, m.id)
 		b.step.Seqs = append(b.step.Seqs, vkexec.Seq{Slot: s.slot, Rows: 1, Start: len(s.cached)})
 		if s.adapters != nil {
 			b.step.Adapters, b.step.Scales = s.adapters.device, s.scales
 		}
 	}
-	return e.exec.Run(ctx, b.step, tail, history)
+	return e.exec().Run(ctx, b.step, tail, history)
 }

@@ -88,7 +88,7 @@ func (s *Session) Beam(ctx context.Context, ids []int32, o BeamOptions) ([]Hypot
 	if o.MaxTokens > 0 {
 		b.limit = min(b.limit, o.MaxTokens)
 	}
-	if err := s.enter(); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer s.leave()
@@ -136,7 +136,7 @@ func (b *beamSearch) claim() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	more := b.o.Beams - 1
-	if rows := e.exec.MaxRows(vkexec.TailTopK); b.o.Beams > rows {
+	if rows := e.exec().MaxRows(vkexec.TailTopK); b.o.Beams > rows {
 		return fmt.Errorf("%d beams are too many: the model was loaded to compute %d tokens at a time", b.o.Beams, rows)
 	}
 	if err := b.s.open(); err != nil {
@@ -281,15 +281,15 @@ func (b *beamSearch) step(ctx context.Context, chosen []continuation, length int
 	}
 	var step vkexec.Step
 	for i, beam := range b.open {
-		e.exec.SetBlocks(b.slots[i], beam.pages)
-		e.exec.SetRoPE(b.slots[i], s.rope)
+		e.exec().SetBlocks(b.slots[i], beam.pages)
+		e.exec().SetRoPE(b.slots[i], s.rope)
 		step.IDs = append(step.IDs, beam.ids[len(beam.ids)-1])
 		step.Seqs = append(step.Seqs, vkexec.Seq{Slot: b.slots[i], Rows: 1, Start: at})
 	}
 	if s.adapters != nil {
 		step.Adapters, step.Scales = s.adapters.device, s.scales
 	}
-	return e.exec.Run(ctx, step, vkexec.TailTopK, vkexec.NoHistory)
+	return e.exec().Run(ctx, step, vkexec.TailTopK, vkexec.NoHistory)
 }
 
 // fork lets the chosen continuations hold the pages of their beams, each with a page of its own where the next token, at the
@@ -325,7 +325,7 @@ func (b *beamSearch) fork(ctx context.Context, chosen []continuation, at int) er
 		pool.release(n.pages[page : page+1])
 		n.pages[page] = own
 	}
-	return b.s.e.exec.CopyPages(ctx, copies)
+	return b.s.e.exec().CopyPages(ctx, copies)
 }
 
 // account describes the best hypothesis as the session's result.

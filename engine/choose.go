@@ -32,7 +32,7 @@ func (g *generation) tail() vkexec.Tail {
 
 // checkChoice refuses a bias for an id that the model does not have, and log-probabilities of less than no tokens.
 func (g *generation) checkChoice() error {
-	vocab := g.s.e.exec.Vocab()
+	vocab := g.s.e.exec().Vocab()
 	if g.o.LogProbs < 0 {
 		return fmt.Errorf("log-probabilities of %d tokens are not possible", g.o.LogProbs)
 	}
@@ -52,7 +52,7 @@ func (g *generation) choose(ctx context.Context, r *vkexec.Result, row int) (id 
 	}
 	c := r.Candidates[row]
 	best := sampler.Candidates{
-		IDs: c.IDs, Logits: c.Logits, Max: float64(c.Max), LogSumExp: float64(c.LogSumExp), Vocab: g.s.e.exec.Vocab(),
+		IDs: c.IDs, Logits: c.Logits, Max: float64(c.Max), LogSumExp: float64(c.LogSumExp), Vocab: g.s.e.exec().Vocab(),
 	}
 	adjust := g.sampler.Adjustments(g.ids, g.s.result.IDs)
 	decided := false
@@ -100,7 +100,7 @@ func (g *generation) allLogits(ctx context.Context, r *vkexec.Result, row int) (
 		return nil, errStale
 	}
 	if g.logits == nil {
-		g.logits = make([]float32, g.s.e.exec.Vocab())
+		g.logits = make([]float32, g.s.e.exec().Vocab())
 	}
-	return g.logits, g.s.e.exec.Logits(context.WithoutCancel(ctx), r, row, g.logits)
+	return g.logits, g.s.e.exec().Logits(context.WithoutCancel(ctx), r, row, g.logits)
 }

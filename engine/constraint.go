@@ -55,7 +55,7 @@ func (g *generation) mask() (bound bool, err error) {
 		return false, nil
 	}
 	if g.allowed == nil {
-		g.allowed = make([]uint32, (g.s.e.exec.Vocab()+31)/32)
+		g.allowed = make([]uint32, (g.s.e.exec().Vocab()+31)/32)
 	}
 	clear(g.allowed)
 	if err := c.Mask(g.allowed, remaining); err != nil {

@@ -21,7 +21,7 @@ type drafter struct {
 }
 
 // newDrafter begins a computation of the draft's session, which leave ends.
-func newDrafter(s *Session, vocab int, p sampler.Params) (*drafter, error) {
+func newDrafter(ctx context.Context, s *Session, vocab int, p sampler.Params) (*drafter, error) {
 	// What depends on the text so far, or on draws, is left to the model whose answer it is.
 	p.RepetitionPenalty, p.PresencePenalty, p.FrequencyPenalty, p.LogitBias = 1, 0, 0, nil
 	p.DRY, p.Mirostat = sampler.DRY{}, sampler.Mirostat{}
@@ -29,10 +29,10 @@ func newDrafter(s *Session, vocab int, p sampler.Params) (*drafter, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.enter(); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
-	return &drafter{s: s, sampler: random, vocab: min(vocab, s.e.exec.Vocab())}, nil
+	return &drafter{s: s, sampler: random, vocab: min(vocab, s.e.exec().Vocab())}, nil
 }
 
 // draft returns up to n tokens that may follow text; draws is the number of the first one's draw. cost is the time of one of
@@ -67,7 +67,7 @@ func (d *drafter) draft(ctx context.Context, text []int32, n int, draws uint64, 
 			break
 		}
 		if tail == vkexec.TailGreedy && (i > 0 || unread == 1) { // a step of one row has left its choice on the device
-			if r, err = s.e.exec.Next(ctx, 1, vkexec.NoHistory); err == nil {
+			if r, err = s.e.exec().Next(ctx, 1, vkexec.NoHistory); err == nil {
 				s.cached = append(s.cached, id)
 			}
 		} else {
@@ -77,7 +77,7 @@ func (d *drafter) draft(ctx context.Context, text []int32, n int, draws uint64, 
 			return nil, 0, err
 		}
 	}
-	if after := s.e.exec.Stats(); unread <= vkexec.MaxGuess {
+	if after := s.e.exec().Stats(); unread <= vkexec.MaxGuess {
 		cost = (time.Since(begin) - time.Duration(after.RecordNS-before.RecordNS)) / time.Duration(n)
 	}
 	return ids, cost, nil
@@ -90,7 +90,7 @@ func (d *drafter) choose(r *vkexec.Result, draw uint64) int32 {
 	}
 	c := r.Candidates[0]
 	d.sampler.Seek(draw)
-	best := sampler.Candidates{IDs: c.IDs, Logits: c.Logits, Max: float64(c.Max), LogSumExp: float64(c.LogSumExp), Vocab: d.s.e.exec.Vocab()}
+	best := sampler.Candidates{IDs: c.IDs, Logits: c.Logits, Max: float64(c.Max), LogSumExp: float64(c.LogSumExp), Vocab: d.s.e.exec().Vocab()}
 	if id, ok := d.sampler.FromCandidates(best); ok {
 		return id
 	}

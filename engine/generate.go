@@ -77,7 +77,7 @@ func (s *Session) Result() Result { return s.result }
 // The end token is part of Result.IDs but is not yielded.
 func (s *Session) Generate(ctx context.Context, ids []int32, o GenerateOptions) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
-		if err := s.enter(); err != nil {
+		if err := s.enter(ctx); err != nil {
 			yield(Token{}, err)
 			return
 		}
@@ -176,7 +176,7 @@ func (g *generation) start(ctx context.Context, yield func(Token, error) bool) (
 	if err := g.checkChoice(); err != nil {
 		return 0, false, err
 	}
-	if g.guess, err = g.newSpeculation(); err != nil {
+	if g.guess, err = g.newSpeculation(ctx); err != nil {
 		return 0, false, err
 	}
 	s.begin(len(g.ids))
@@ -328,7 +328,7 @@ func (g *generation) step(ctx context.Context, id int32) (int32, error) {
 	tail := g.tail()
 	var r *vkexec.Result
 	if tail == vkexec.TailGreedy && !g.fresh && s.e.lastStep == s {
-		r, err = s.e.exec.Next(ctx, 1, h)
+		r, err = s.e.exec().Next(ctx, 1, h)
 		if err == nil {
 			s.cached = append(s.cached, id)
 		}
@@ -376,7 +376,7 @@ func (g *generation) setHistory(ctx context.Context) error {
 		repetition = 1
 	}
 	g.counted = len(g.s.result.IDs)
-	return g.s.e.exec.SetHistory(ctx, g.s.slot, g.ids, g.s.result.IDs, vkexec.Penalties{
+	return g.s.e.exec().SetHistory(ctx, g.s.slot, g.ids, g.s.result.IDs, vkexec.Penalties{
 		Repetition: float32(repetition), Presence: float32(p.PresencePenalty), Frequency: float32(p.FrequencyPenalty),
 	})
 }

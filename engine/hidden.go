@@ -17,7 +17,7 @@ func (s *Session) Hidden(ctx context.Context, ids []int32, o HiddenOptions, emit
 	if err := s.fits(ids); err != nil {
 		return err
 	}
-	if err := s.enter(); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.leave()
@@ -25,13 +25,13 @@ func (s *Session) Hidden(ctx context.Context, ids []int32, o HiddenOptions, emit
 		return err
 	}
 	s.forget()
-	row := make([]float32, s.e.exec.Hidden())
+	row := make([]float32, s.e.exec().Hidden())
 	if !o.All {
 		r, err := s.prefill(ctx, ids, vkexec.TailHidden, vkexec.NoHistory)
 		if err != nil {
 			return err
 		}
-		err = s.e.exec.Logits(ctx, r, 0, row)
+		err = s.e.exec().Logits(ctx, r, 0, row)
 		s.e.mu.Unlock()
 		if err != nil {
 			return err

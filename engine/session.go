@@ -14,6 +14,7 @@ type Session struct {
 	e      *Engine
 	slot   int // noSlot: none
 	turn   uint64
+	epoch  uint64 // the engine's when the computation began
 	pages  []uint32
 	cached []int32 // ids whose keys and values the pages hold
 	rope   int     // choice of rotary frequencies that the cache was computed with
@@ -108,7 +109,7 @@ func (s *Session) common(ids []int32) int {
 // begin chooses the rotary frequencies for a prompt of n tokens, which stay the same for the answer behind it. What the
 // cache holds with others is dropped.
 func (s *Session) begin(n int) {
-	if rope := s.e.exec.ChooseRoPE(n); rope != s.rope {
+	if rope := s.e.exec().ChooseRoPE(n); rope != s.rope {
 		s.forget()
 		s.rope = rope
 	}
@@ -126,14 +127,14 @@ func (s *Session) run(ctx context.Context, step vkexec.Step, tail vkexec.Tail, h
 	}
 	e, ids := s.e, step.IDs
 	e.lastStep = nil
-	e.exec.SetBlocks(s.slot, s.pages)
-	e.exec.SetRoPE(s.slot, s.rope)
+	e.exec().SetBlocks(s.slot, s.pages)
+	e.exec().SetRoPE(s.slot, s.rope)
 	begin := time.Now()
 	step.Seqs = []vkexec.Seq{{Slot: s.slot, Rows: len(ids), Start: len(s.cached)}}
 	if s.adapters != nil {
 		step.Adapters, step.Scales = s.adapters.device, s.scales
 	}
-	r, err := e.exec.Run(ctx, step, tail, h)
+	r, err := e.exec().Run(ctx, step, tail, h)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +173,7 @@ func (s *Session) prefill(ctx context.Context, ids []int32, tail vkexec.Tail, h 
 
 // rows is the number of tokens that one chunk may have.
 func (s *Session) rows(tail vkexec.Tail) int {
-	n := min(s.e.chunk, s.e.exec.MaxRows(tail))
+	n := min(s.e.chunk, s.e.exec().MaxRows(tail))
 	if s.chunk > 0 {
 		n = min(n, s.chunk)
 	}
@@ -191,14 +192,14 @@ func (s *Session) Logits(ctx context.Context, ids []int32, o LogitsOptions, emit
 	if err := s.fits(ids); err != nil {
 		return err
 	}
-	if err := s.enter(); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.leave()
 	if err := s.reserve(len(ids)); err != nil {
 		return err
 	}
-	row := make([]float32, s.e.exec.Vocab())
+	row := make([]float32, s.e.exec().Vocab())
 	if !o.Reuse {
 		s.forget()
 	}
@@ -212,7 +213,7 @@ func (s *Session) Logits(ctx context.Context, ids []int32, o LogitsOptions, emit
 		if err != nil {
 			return err
 		}
-		err = s.e.exec.Logits(ctx, r, 0, row)
+		err = s.e.exec().Logits(ctx, r, 0, row)
 		s.e.mu.Unlock()
 		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return err
@@ -264,7 +265,7 @@ func (s *Session) rowsChunk(ctx context.Context, ids []int32, tail vkexec.Tail, 
 		if err := ctx.Err(); err != nil { // a step that was submitted is over only now
 			return err
 		}
-		if err := s.e.exec.Logits(ctx, r, i, row); err != nil {
+		if err := s.e.exec().Logits(ctx, r, i, row); err != nil {
 			return err
 		}
 		if err := emit(first+i, row); err != nil {

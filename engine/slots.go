@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"slices"
+
+	"github.com/qwenvk/qwenvk/graph/vkexec"
 )
 
 // NewSession opens a session. It takes a slot where one is free; else it gets one when it first computes something, see
@@ -30,7 +33,9 @@ func (e *Engine) Close() {
 		return
 	}
 	e.closed, e.lastStep = true, nil
-	e.exec.Close()
+	if !e.away {
+		e.exec().Close()
+	}
 }
 
 // noSlot is the slot of a session that has none.
@@ -39,9 +44,11 @@ const noSlot = -1
 // enter begins a computation of the session, with a slot; leave ends it. Where no slot is free, the session that has
 // computed nothing for the longest time gives its own up and forgets its cache. Errors: ErrClosed, ErrBusy while another
 // computation of the session is running, ErrNoSlot while all slots are computed with.
-func (s *Session) enter() error {
+func (s *Session) enter(ctx context.Context) error {
 	e := s.e
-	e.mu.Lock()
+	if err := e.present(ctx); err != nil {
+		return err
+	}
 	defer e.mu.Unlock()
 	if err := s.ready(); err != nil {
 		return err
@@ -52,7 +59,7 @@ func (s *Session) enter() error {
 		}
 		s.takeSlot()
 	}
-	s.running = true
+	s.running, s.epoch = true, e.epoch
 	e.turns++
 	s.turn = e.turns
 	return nil
@@ -65,7 +72,7 @@ func (s *Session) Hold() (release func(), err error) {
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
-	s.running = true
+	s.running, s.epoch = true, s.e.epoch
 	return s.leave, nil
 }
 
@@ -97,6 +104,8 @@ func (s *Session) open() error {
 		return fmt.Errorf("the model is %w", ErrClosed)
 	case s.closed:
 		return fmt.Errorf("the session is %w", ErrClosed)
+	case s.running && s.epoch != s.e.epoch:
+		return fmt.Errorf("the model left the device during the answer: %w", vkexec.ErrDeviceLost)
 	}
 	return nil
 }

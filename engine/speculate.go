@@ -69,7 +69,7 @@ const (
 	sources
 )
 
-func (g *generation) newSpeculation() (*speculation, error) {
+func (g *generation) newSpeculation(ctx context.Context) (*speculation, error) {
 	o := g.o.Speculate
 	if !o.NGram && o.Draft == nil {
 		return nil, nil
@@ -80,7 +80,7 @@ func (g *generation) newSpeculation() (*speculation, error) {
 	if o.MaxDraft == 0 {
 		o.MaxDraft = MaxDraft
 	}
-	rows := min(g.s.e.exec.MaxRows(vkexec.TailGreedyRows), g.s.e.exec.MaxRows(vkexec.TailNone))
+	rows := min(g.s.e.exec().MaxRows(vkexec.TailGreedyRows), g.s.e.exec().MaxRows(vkexec.TailNone))
 	if o.MaxDraft = min(o.MaxDraft, rows-1); o.MaxDraft == 0 {
 		return nil, nil // the model was loaded to compute one token at a time
 	}
@@ -90,7 +90,7 @@ func (g *generation) newSpeculation() (*speculation, error) {
 	}
 	if o.Draft != nil {
 		var err error
-		if v.drafter, err = newDrafter(o.Draft, g.s.e.exec.Vocab(), g.o.Sampling); err != nil {
+		if v.drafter, err = newDrafter(ctx, o.Draft, g.s.e.exec().Vocab(), g.o.Sampling); err != nil {
 			return nil, fmt.Errorf("the draft model: %w", err)
 		}
 	}
@@ -113,7 +113,7 @@ func (v *speculation) forget() {
 
 // stale reports that the step whose rows are chosen from is not the last one any more.
 func (v *speculation) stale() bool {
-	return v != nil && v.result != nil && v.g.s.e.exec.Stats().Steps != v.serial
+	return v != nil && v.result != nil && v.g.s.e.exec().Stats().Steps != v.serial
 }
 
 // step returns the token behind id: from a row that was computed already, or by a step.
@@ -261,13 +261,13 @@ func (v *speculation) check(ctx context.Context, id int32, draft guess) (int32, 
 	if err != nil {
 		return 0, err
 	}
-	before := s.e.exec.Stats()
+	before := s.e.exec().Stats()
 	r, err := s.run(ctx, step, tail, h)
 	if err != nil {
 		return 0, err
 	}
 	s.cached = s.cached[:len(s.cached)-len(draft.ids)] // what was guessed is in the cache when it proves right
-	after := s.e.exec.Stats()
+	after := s.e.exec().Stats()
 	v.pace.took(len(step.IDs), time.Duration(after.WaitNS-before.WaitNS))
 	s.result.Drafted += len(draft.ids)
 	g.fresh = true

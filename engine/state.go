@@ -30,7 +30,7 @@ type CacheShape struct {
 
 // CacheShape is that of the engine's sessions.
 func (e *Engine) CacheShape() CacheShape {
-	return CacheShape{Layers: e.exec.KVLayers(), PageBytes: e.exec.PageBytes(), PageTokens: vkexec.PageTokens, Kind: e.exec.KVKind()}
+	return CacheShape{Layers: e.exec().KVLayers(), PageBytes: e.exec().PageBytes(), PageTokens: vkexec.PageTokens, Kind: e.exec().KVKind()}
 }
 
 // Bytes is what WriteCache writes of so many tokens.
@@ -49,8 +49,8 @@ func (s *Session) WriteCache(ctx context.Context, n int, w io.Writer) error {
 	if n < 0 || n > len(s.cached) {
 		return fmt.Errorf("BUG: engine: %d of %d cached tokens", n, len(s.cached))
 	}
-	defer s.e.exec.FreeStaging()
-	return s.e.exec.ReadPages(ctx, s.pages[:pagesFor(n)], func(piece []byte) error {
+	defer s.e.exec().FreeStaging()
+	return s.e.exec().ReadPages(ctx, s.pages[:pagesFor(n)], func(piece []byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func (s *Session) ReadCache(ctx context.Context, st State, r io.Reader, check fu
 	if len(st.IDs) > s.e.options.Context {
 		return fmt.Errorf("BUG: engine: %d tokens in a context of %d", len(st.IDs), s.e.options.Context)
 	}
-	if err := s.enter(); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return fmt.Errorf("its cache cannot be restored: %w", err)
 	}
 	defer s.leave()
@@ -78,8 +78,8 @@ func (s *Session) ReadCache(ctx context.Context, st State, r io.Reader, check fu
 		return err
 	}
 	s.cached, s.e.lastStep = s.cached[:0], nil
-	defer s.e.exec.FreeStaging()
-	err := s.e.exec.WritePages(ctx, s.pages[:pagesFor(len(st.IDs))], func(piece []byte) error {
+	defer s.e.exec().FreeStaging()
+	err := s.e.exec().WritePages(ctx, s.pages[:pagesFor(len(st.IDs))], func(piece []byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -173,6 +173,9 @@ func (d *Device) create(lowPriority bool) error {
 // change it.
 func (d *Device) Caps() *Caps { return &d.caps }
 
+// Lost reports a device that is gone: nothing but closing is left.
+func (d *Device) Lost() bool { return d.lost.Load() }
+
 // check returns why nothing can be done any more: closed or lost.
 func (d *Device) check(doing, name string) error {
 	if !d.closed.Load() && !d.lost.Load() {

@@ -163,6 +163,12 @@ func (e *Executor) Next(ctx context.Context, seqs int, h History) (*Result, erro
 	return e.run(ctx, planKey{rows: seqs, seqs: seqs, widest: 1, tail: TailGreedy, history: h, adapters: e.current})
 }
 
+// ErrDeviceLost reports a device that is gone.
+var ErrDeviceLost = vk.ErrDeviceLost
+
+// Lost reports that the device is gone: nothing but Close is left.
+func (e *Executor) Lost() bool { return e.dev.Lost() }
+
 // Ready waits for the end of a pause of the device.
 func (e *Executor) Ready(ctx context.Context) error { return e.dev.Ready(ctx) }
 
