@@ -19,6 +19,11 @@
 #extension GL_GOOGLE_include_directive : require
 #include "prelude.glsl"
 #include "half.glsl"
+
+// With lanes that share nothing, as a CPU computes, bits become the mantissas of numbers of one size: an "or" in place of the
+// conversion, which the compiler cannot make part of taking the bits out there, as cards do.
+#define MANTISSAS (LANES == 1)
+
 #include "mul_mat_vec.glsl"
 
 void accumulate(inout float acc[COLS][SUMS], uint base, uint first, uint column, float weight) {

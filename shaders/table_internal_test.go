@@ -182,7 +182,7 @@ func TestTuningKeepsLimits(t *testing.T) {
 func TestTuningsOfColumns(t *testing.T) {
 	same := func(a, b map[string]uint32) bool {
 		for name := range a {
-			if name != "COLS" && name != "BR" && a[name] != b[name] {
+			if name != "COLS" && name != "STRIP" && name != "BR" && a[name] != b[name] {
 				return false
 			}
 		}

@@ -13,7 +13,7 @@ import (
 //
 // The shape is rows × k by n columns for the matrix kernels; for "attention", rows counts the packed query rows of a
 // sequence (tokens·GQA) and k is the head dimension; other kernels do not look at it. Products that must agree to the bit
-// for different n up to [MaxColumns] may be asked for each n: only COLS depends on it.
+// for different n up to [MaxColumns] may be asked for each n: only COLS and STRIP, which change no sum, depend on it.
 func Tuning(kernel string, v Variant, software bool, rows, k, n int) map[string]uint32 {
 	switch kernel {
 	case "mul_mat_vec", "mul_mat_vec_i8":
@@ -109,7 +109,11 @@ func tuneMulMatVec(v Variant, software bool, k, n int) map[string]uint32 {
 		if v.Weights == "q6k" {
 			rows = 16 // four rows of its scales do not fit the registers
 		}
-		return map[string]uint32{"LOCAL_SIZE": 8, "LANES": 1, "ROWS": rows, "COLS": uint32(n), "STRIP": 1}
+		strip := uint32(2) // both quads of a word of nibbles
+		if n > 1 {
+			strip = 1
+		}
+		return map[string]uint32{"LOCAL_SIZE": 8, "LANES": 1, "ROWS": rows, "COLS": uint32(n), "STRIP": strip}
 	}
 	lanes := uint32(8)
 	for lanes < 128 && int(lanes)*unit[v.Weights] < k {

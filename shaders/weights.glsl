@@ -39,6 +39,17 @@ layout(std430, binding = 2) readonly buffer Plane2 { uint plane2[]; };
 uint halfword(uint word, uint i) { return word >> 16 * (i & 1u); }
 int signed_byte(uint word, uint i) { return bitfieldExtract(int(word), int(8 * (i & 3u)), 8); }
 
+#ifndef MANTISSAS
+#define MANTISSAS false
+#endif
+
+// Nibble n of each of the words' four bytes as 1 + its value / 16, from a shift and the bits of 1.
+vec4 nibbles_as_mantissas(uint word, uint n) {
+    // bits 19 to 22 are the highest of a mantissa
+    uvec4 q = n == 0 ? uvec4(word << 19, word << 11, word << 3, word >> 5) : uvec4(word << 15, word << 7, word >> 1, word >> 9);
+    return uintBitsToFloat(q & 0x00780000u | 0x3f800000u);
+}
+
 // The four bytes of a word as numbers 0 to 255.
 vec4 bytes(uint word) {
     return vec4(word & 255u, word >> 8 & 255u, word >> 16 & 255u, word >> 24);

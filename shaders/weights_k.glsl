@@ -102,7 +102,11 @@ float minimum(Packed p, uint sub) { return p.minima[sub]; }
 #else // Q4K, Q5K
 
 #define SUBS 1
+#ifdef WEIGHTS_Q4K
+#define HAS_ZERO MANTISSAS
+#else
 #define HAS_ZERO false
+#endif
 #define HAS_MINIMUM true
 struct Packed {
     uvec4 q;
@@ -124,6 +128,11 @@ Packed fetch(uint row, uint unit, uint k) {
     uint block = plane3[at / 8];
 #endif
     p.scale = f16_to_f32(block) * float(pair & 255u);
+#ifdef WEIGHTS_Q4K
+    if (MANTISSAS) {
+        p.scale *= 16.0;
+    }
+#endif
     p.minimum = f16_to_f32(block >> 16) * float(pair >> 8 & 255u);
     return p;
 }
@@ -135,10 +144,17 @@ uint word(Packed p, uint i) {
 #endif
     return q;
 }
-vec4 quad(Packed p, uint i) { return bytes(word(p, i)); }
+vec4 quad(Packed p, uint i) {
+#ifdef WEIGHTS_Q4K
+    if (MANTISSAS) {
+        return nibbles_as_mantissas(p.q[i / 2], i & 1u);
+    }
+#endif
+    return bytes(word(p, i));
+}
 
 float scale(Packed p, uint sub) { return p.scale; }
-float zero(Packed p) { return 0.0; }
+float zero(Packed p) { return 1.0; } // that of mantissas
 float minimum(Packed p, uint sub) { return p.minimum; }
 
 #endif

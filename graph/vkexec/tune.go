@@ -95,7 +95,7 @@ type tuned struct {
 func (t tuned) name() string {
 	words := []string{t.kernel.name}
 	for _, constant := range slices.Sorted(maps.Keys(t.constants)) {
-		if constant != "COLS" && constant != "BR" {
+		if constant != "COLS" && constant != "STRIP" && constant != "BR" {
 			words = append(words, fmt.Sprintf("%s=%d", constant, t.constants[constant]))
 		}
 	}
