@@ -9,22 +9,25 @@ import (
 	"github.com/qwenvk/qwenvk/vk"
 )
 
-// Speed is what the device's memory gives, in 10⁹ bytes per second; 0 for what could not be measured.
+// Speed is what the device's memory and arithmetic give, in 10⁹ bytes and operations per second; 0 for what could not be
+// measured.
 type Speed struct {
 	Copy     float64 `json:"copy_gbps"` // read and written
+	Read     float64 `json:"read_gbps"` // by a kernel
 	Upload   float64 `json:"upload_gbps"`
 	Download float64 `json:"download_gbps"`
+	Float32  float64 `json:"f32_gflops"` // a multiply-add is two
 }
 
 // transferBytes is the size of what is sent to the device and back.
 const transferBytes = 64 << 20
 
 func measure(ctx context.Context, rt *qwenvk.Runtime, dev *vk.Device) (s Speed, err error) {
-	if rate, err := rt.MeasureCopy(ctx); err == nil {
-		s.Copy = rate / 1e9
-	} else if fatal(ctx, err) {
+	limits, err := rt.MeasureLimits(ctx)
+	if err != nil && fatal(ctx, err) {
 		return s, err
 	}
+	s.Copy, s.Read, s.Float32 = limits.CopyBytes/1e9, limits.ReadBytes/1e9, limits.FMA/1e9
 	buffer, err := dev.NewBuffer("transfer", min(transferBytes, dev.Caps().MaxBufferSize), vk.DeviceLocal)
 	if err != nil {
 		return s, err

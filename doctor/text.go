@@ -27,7 +27,7 @@ func (r *Report) Text() string {
 		if len(d.MatrixShapes) > 0 {
 			line("matrices", "%s", strings.Join(d.MatrixShapes, " "))
 		}
-		line("speed", "copies %.1f GB/s, to the device %.1f GB/s, from it %.1f GB/s", r.Speed.Copy, r.Speed.Upload, r.Speed.Download)
+		line("speed", "copies %.1f GB/s, reads %.1f GB/s, to the device %.1f GB/s, from it %.1f GB/s; %.0f GFLOP/s in f32", r.Speed.Copy, r.Speed.Read, r.Speed.Upload, r.Speed.Download, r.Speed.Float32)
 	}
 	line("host", "%s, %d CPUs, %s", h.OS, h.CPUs, bytes(h.MemoryBytes))
 	line("drivers", "%s", orNone(h.Drivers))

@@ -150,6 +150,17 @@ func (p *program) benchCompare(c *cli.Context) error {
 
 // randomModel reads --random and --type; nil: neither is given.
 func randomModel(c *cli.Context) (opener, error) {
+	checkpoint, err := randomCheckpoint(c)
+	if checkpoint == nil || err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, rt *qwenvk.Runtime, o qwenvk.LoadOptions) (*qwenvk.Model, error) {
+		return rt.LoadCheckpoint(ctx, checkpoint, o)
+	}, nil
+}
+
+// randomCheckpoint is the checkpoint that --random and --type ask for; nil: neither is given.
+func randomCheckpoint(c *cli.Context) (*loader.Checkpoint, error) {
 	shape := c.String("random")
 	switch {
 	case shape == "" && c.String("type") != "":
@@ -171,9 +182,7 @@ func randomModel(c *cli.Context) (opener, error) {
 	if err != nil {
 		return nil, usageError("--random %v", err)
 	}
-	return func(ctx context.Context, rt *qwenvk.Runtime, o qwenvk.LoadOptions) (*qwenvk.Model, error) {
-		return rt.LoadCheckpoint(ctx, checkpoint, o)
-	}, nil
+	return checkpoint, nil
 }
 
 func benchOptions(c *cli.Context) (bench.Options, error) {

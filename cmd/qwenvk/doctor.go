@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -22,6 +23,8 @@ func (p *program) doctorCommand() *cli.Command {
 		Flags: slices.Concat([]cli.Flag{
 			onOff(outputFlags, "json", "print one JSON document"),
 			onOff(otherFlags, "forget", "first forget what was switched off, so that it is examined again"),
+			text(otherFlags, "random", "examine random weights in the `shape` of a published model: "+strings.Join(loader.RandomShapes(), ", ")),
+			text(otherFlags, "type", "`type` of the random weights, as for quantize (default Q4_0)"),
 		}, computeFlags()),
 		Action: p.doctor,
 	}
@@ -38,7 +41,7 @@ func (p *program) doctor(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	o := doctor.Options{Version: version(), Standard: !c.Args().Present()}
+	o := doctor.Options{Version: version(), Standard: !c.Args().Present() && c.String("random") == ""}
 	if o.Load, err = loadOptions(c); err != nil {
 		return err
 	}
@@ -89,6 +92,13 @@ func (p *program) writeReport(c *cli.Context, r *doctor.Report) error {
 
 // doctorModel is how the examined model is opened.
 func doctorModel(c *cli.Context) (func() (*loader.Checkpoint, error), error) {
+	random, err := randomCheckpoint(c)
+	if err != nil {
+		return nil, err
+	}
+	if random != nil {
+		return func() (*loader.Checkpoint, error) { return random, nil }, nil
+	}
 	name := demo.Name
 	if c.Args().Present() {
 		name = c.Args().First()
