@@ -269,25 +269,49 @@ func TestLostDevice(t *testing.T) {
 	}
 }
 
+// TestOutOfMemory lets each allocation fail in turn, at the load and in the first answer: the error says so, and the same runtime
+// then loads and answers.
 func TestOutOfMemory(t *testing.T) {
-	for at := 1; at <= 12; at++ {
+	for at, whole := 1, false; !whole; at++ {
 		rt, err := openForTest(t, Options{CacheDir: "none", faults: &vk.Faults{AllocAt: at, AllocErr: vk.ErrOutOfMemory}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := rt.LoadGGUF(context.Background(), demo.Name, demo.GGUF(), LoadOptions{})
-		if err == nil {
-			m.Close()
-			if at == 1 {
-				t.Errorf("allocation %d failed, the model loaded all the same", at)
+		failed := 0
+		for try := range 3 {
+			text, err := loadAndAsk(t, rt)
+			if err == nil {
+				if !strings.Contains(text, "42") {
+					t.Errorf("allocation %d, try %d: %q", at, try, text)
+				}
+				break
 			}
-		} else if !errors.Is(err, ErrOutOfMemory) {
-			t.Errorf("allocation %d fails: %v", at, err)
+			if failed++; !errors.Is(err, ErrOutOfMemory) {
+				t.Errorf("allocation %d fails: %v", at, err)
+			}
 		}
+		if failed > 1 || failed == 0 && at == 1 {
+			t.Errorf("allocation %d failed %d times", at, failed)
+		}
+		if left := rt.device().Memory(); left.Buffers != 0 {
+			t.Errorf("allocation %d: left: %+v", at, left)
+		}
+		whole = failed == 0 // there were not so many allocations
 		if err := rt.Close(); err != nil {
 			t.Errorf("allocation %d: close: %v", at, err)
 		}
 	}
+}
+
+func loadAndAsk(t *testing.T, rt *Runtime) (string, error) {
+	t.Helper()
+	m, err := rt.LoadGGUF(context.Background(), demo.Name, demo.GGUF(), LoadOptions{Context: 128})
+	if err != nil {
+		return "", err
+	}
+	c := greedyChat(t, m)
+	text, err := ask(c, "What is 17 + 25?")
+	return text, errors.Join(err, c.Close(), m.Close())
 }
 
 func TestDoesNotFit(t *testing.T) {
