@@ -38,6 +38,10 @@ func ExampleDevice_Software() {
 	if d.Software() {
 		hint = "without a graphics card answers come slowly"
 	}
+	for _, kernel := range d.SwitchedOff {
+		var off qwenvk.SwitchedOff = kernel
+		hint += "; the driver computes " + off.Kernel + " wrongly, which is not used"
+	}
 	fmt.Println(hint != "", len(demoRuntime().Devices()) > 0)
 	// Output: true true
 }
@@ -177,6 +181,8 @@ func Example_errors() {
 			{qwenvk.ErrWeights, "the file is not complete"},
 			{qwenvk.ErrNoTemplate, "give a chat template"},
 			{qwenvk.ErrAdapter, "the adapter was made for another model"},
+			{qwenvk.ErrDraft, "the draft model has another vocabulary"},
+			{qwenvk.ErrFaultyDevice, "update the driver"},
 			{qwenvk.ErrContextFull, "shorten the text"},
 			{qwenvk.ErrNoSlot, "load the model with more sessions"},
 			{qwenvk.ErrBusy, "wait for the answer's end"},

@@ -195,3 +195,38 @@ func ExampleModel_NewConstraint() {
 	fmt.Println("digits alone:", only)
 	// Output: digits alone: true
 }
+
+// A batch computes several answers in one reading of the weights: for servers, evaluations, and several drafts of one text.
+func ExampleModel_NewBatch() {
+	ctx := context.Background()
+	var batch *qwenvk.Batch = demoModel().NewBatch()
+	answers := make([]string, 2)
+	for _, question := range []string{"What is 17 + 25?", "What is 17 + 26?"} {
+		session := newSession()
+		defer session.Close()
+		_, err := batch.Add(ctx, session, prompt(question), qwenvk.GenerateOptions{})
+		check(err)
+	}
+	for token, err := range batch.Run(ctx) {
+		check(err)
+		var t qwenvk.BatchToken = token
+		answers[t.Index] += t.Text
+	}
+	fmt.Println(answers)
+	// Output: [17+25=42 17+26=43]
+}
+
+// Speculate guesses what comes next, from the text or from a smaller model, and checks several guesses in one step.
+func ExampleSpeculate() {
+	session := newSession()
+	defer session.Close()
+	var answer string
+	for token, err := range session.Generate(context.Background(), prompt("Please reverse: fox bird ball"), qwenvk.GenerateOptions{
+		Speculate: qwenvk.Speculate{NGram: true, MaxDraft: min(3, qwenvk.MaxDraft)},
+	}) {
+		check(err)
+		answer += token.Text
+	}
+	fmt.Println(answer)
+	// Output: ball bird fox
+}
