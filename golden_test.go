@@ -98,6 +98,11 @@ var (
 	toleranceBF16 = tolerance{4.3, 0.083, 0.014, 0.4}
 )
 
+// with accepts what either of two accepts.
+func (t tolerance) with(u tolerance) tolerance {
+	return tolerance{max(t.maxAbs, u.maxAbs), max(t.relRMS, u.relRMS), max(t.meanKL, u.meanKL), max(t.margin, u.margin)}
+}
+
 // openTest opens the test device with validation on, and fails the test on any validation message or leak.
 func openTest(t *testing.T, o Options, mask *vk.Mask) *Runtime {
 	t.Helper()
@@ -290,6 +295,9 @@ func runGolden(t *testing.T, rt *Runtime, g golden, store, kv string) {
 		tol = toleranceBF16
 	case store == "f16" && typ == "F32":
 		tol = toleranceF16
+	}
+	if len(rt.options.Prefer) > 0 {
+		tol = tol.with(toleranceF16)
 	}
 	for run := range 3 {
 		for i, p := range g.prompts {

@@ -220,6 +220,7 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 		Context: size.context, Slots: o.Sessions, MaxRows: o.Chunk, KV: kv, Threads: threads,
 		FuseNorm:  m.runtime.device().Caps().Type != vk.Software,
 		MaxSubmit: m.runtime.options.MaxSubmit, Profile: m.runtime.options.Profile, Disable: m.runtime.disabled, Vetoes: m.runtime.vetoes, CheckFinite: m.runtime.options.FindNaN,
+		Prefer: m.runtime.preferred(),
 		Int8:   m.runtime.int8(),
 		Tuning: m.runtime.options.Tuning, Log: func(format string, args ...any) { m.runtime.log.Warn(fmt.Sprintf(format, args...)) },
 		Progress: func(done, total uint64) {

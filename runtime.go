@@ -22,6 +22,7 @@ type Options struct {
 	Device   string       // index, UUID or part of the name; "": discrete before integrated before software
 	Tier     *int         // use no capability group above this one (0..4); nil: all that the device has
 	Disable  []string     // names of kernels or capabilities that must not be used, such as "float16" or "mul_mat_vec"
+	Prefer   []string     // names of kernels to use, in place of what is the fastest, where several compute the same: "mul_mat_cm"
 	Validate bool         // validation layer with synchronization checks; see Runtime.Messages
 	CacheDir string       // of compiled pipelines; "": the user's cache folder, "none": no cache
 	Profile  bool         // time every dispatch; see Session.Profile
@@ -165,6 +166,16 @@ func (r *Runtime) capsMask() (*vk.Mask, error) {
 // disabled reports kernels that must run in their group 0 form.
 func (r *Runtime) disabled(kernel string) bool {
 	return slices.ContainsFunc(r.options.Disable, func(name string) bool { return strings.TrimSpace(name) == kernel })
+}
+
+// preferred reports kernels that are used where several compute the same; nil: none are.
+func (r *Runtime) preferred() func(kernel string) bool {
+	if len(r.options.Prefer) == 0 {
+		return nil
+	}
+	return func(kernel string) bool {
+		return slices.ContainsFunc(r.options.Prefer, func(name string) bool { return strings.TrimSpace(name) == kernel })
+	}
 }
 
 // cacheDir is where compiled pipelines are kept; "" for nowhere.

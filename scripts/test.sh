@@ -61,7 +61,7 @@ passes() {
 		lavapipe) run lavapipe lavapipe ./... ;;
 		subgroups) run "lavapipe with subgroups of 4" lavapipe LP_NATIVE_VECTOR_WIDTH=128 -short "${kernels[@]}" ;;
 		swiftshader) run swiftshader swiftshader -short "${models[@]}" ;;
-		matrix) run "cooperative matrices, on lavapipe of Mesa 26" mesa26 -short -run 'Matrix|MulMatCM|AttentionCM|RowScale|WeightMax' ./vk/... "${kernels[@]}" ;;
+		matrix) run "cooperative matrices, on lavapipe of Mesa 26" mesa26 -short -run 'Matrix|MulMatCM|AttentionCM|RowScale|WeightMax' ./vk/... "${kernels[@]}" . ;;
 		mesa22 | mesa26) run "lavapipe of $name" "$name" -short "${models[@]}" ;;
 		race) run "race, on lavapipe" lavapipe -race -short "${concurrent[@]}" ;;
 		*) echo "scripts/test.sh: there is no pass \"$name\"" ;;

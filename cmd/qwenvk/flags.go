@@ -173,6 +173,9 @@ func (p *program) runtimeOptions(c *cli.Context) (qwenvk.Options, error) {
 	if names := os.Getenv("QWENVK_DISABLE"); names != "" {
 		o.Disable = strings.Split(names, ",")
 	}
+	if names := os.Getenv("QWENVK_PREFER"); names != "" {
+		o.Prefer = strings.Split(names, ",")
+	}
 	if c.Bool("retune") {
 		o.Tuning = qwenvk.TuningForce
 	}

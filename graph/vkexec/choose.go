@@ -74,6 +74,23 @@ func (c *chooser) choose(candidates []kernel) (kernel, error) {
 	return usable[0], nil
 }
 
+// prefer puts what was asked for above what was measured.
+func (c *chooser) prefer(asked func(kernel string) bool) {
+	if asked == nil {
+		return
+	}
+	measured := c.preferred
+	c.preferred = func(candidates []kernel) string {
+		if i := slices.IndexFunc(candidates, func(k kernel) bool { return asked(k.name) }); i >= 0 {
+			return candidates[i].name
+		}
+		if measured != nil {
+			return measured(candidates)
+		}
+		return ""
+	}
+}
+
 // choose decides between kernels that compute the same; see chooser.choose. Where none may be used, lowering fails.
 func (l *lowering) choose(candidates ...kernel) kernel {
 	k, err := l.e.chooser.choose(candidates)

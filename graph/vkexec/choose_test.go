@@ -72,6 +72,22 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+func TestChoosePreferred(t *testing.T) {
+	c := chooser{caps: &vk.Caps{DotProductAccelerated: true}, find: fakeTable, preferred: func([]kernel) string { return "plain" }}
+	for _, step := range []struct{ asked, want string }{{"slow", "slow"}, {"gone", "plain"}} {
+		next := c
+		next.prefer(func(kernel string) bool { return kernel == step.asked })
+		if k, err := next.choose([]kernel{{name: "fast"}, {name: "plain"}, {name: "slow"}}); err != nil || k.name != step.want {
+			t.Errorf("%s was asked for, %s is used (%v), want %s", step.asked, k.name, err, step.want)
+		}
+	}
+	next := chooser{caps: &vk.Caps{}, find: fakeTable}
+	next.prefer(func(kernel string) bool { return kernel == "fast" })
+	if k, err := next.choose([]kernel{{name: "fast"}, {name: "plain"}}); err != nil || k.name != "plain" {
+		t.Errorf("a kernel that the device lacks was asked for: %s is used (%v), want plain", k.name, err)
+	}
+}
+
 func TestChooseNothing(t *testing.T) {
 	c := chooser{caps: &vk.Caps{}, find: fakeTable}
 	if k, err := c.choose([]kernel{{name: "fast"}, {name: "gone"}}); err == nil {

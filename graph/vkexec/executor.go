@@ -44,6 +44,7 @@ type Options struct {
 	Log         func(format string, args ...any) // takes what is worth a line; nil: nobody
 	Disable     func(kernel string) bool         // kernels whose variants above tier 0 must not be used; nil: none
 	Vetoes      *Vetoes                          // modules that the device computes wrongly; nil: none
+	Prefer      func(kernel string) bool         // kernels to use where several compute the same; nil: those that are the fastest
 	Tune        map[string]map[string]uint32     // specialization constants by kernel and name, over the table's
 }
 
@@ -126,6 +127,7 @@ func New(ctx context.Context, dev *vk.Device, g *graph.Graph, source Source, o O
 		return nil, err
 	}
 	e.readTuning()
+	e.chooser.prefer(o.Prefer)
 	err := e.measureWeights(ctx, e.options.MaxRows)
 	if err == nil {
 		err = e.tune(ctx)

@@ -52,10 +52,11 @@ func (e *Executor) placeMatrixUnits(g *graph.Graph) (err error) {
 }
 
 // withMatrixUnits adds the product by matrix units to the candidates for a tiled one. A card's are an order of magnitude
-// faster than its other units; a software device emulates them.
+// faster than its other units; a software device emulates them. A router keeps its float32, being small: where two experts'
+// logits are as near as the rounding, a token would go elsewhere.
 func (e *Executor) withMatrixUnits(m *matrix, candidates []kernel) []kernel {
 	tiled := candidates[len(candidates)-1]
-	if !e.units.there || tiled.name != "mul_mat" || e.weights.matrices[m.pack.Name] != m {
+	if !e.units.there || tiled.name != "mul_mat" || m.routes(e.model) || e.weights.matrices[m.pack.Name] != m {
 		return candidates
 	}
 	k := matrixKernel("mul_mat_cm", m, tiled.rows, tiled.n)
@@ -74,6 +75,15 @@ func (e *Executor) unitsOr(k kernel, name string) []kernel {
 		return []kernel{k, unit}
 	}
 	return []kernel{unit, k}
+}
+
+// routes tells matrices whose product chooses experts.
+func (m *matrix) routes(g *graph.Graph) bool {
+	return slices.ContainsFunc(g.Nodes, func(n *graph.Node) bool {
+		return n.Op == graph.OpRoute && slices.ContainsFunc(g.Nodes, func(p *graph.Node) bool {
+			return p.Pack != nil && p.Out == n.In[0] && p.Pack.Name == m.pack.Name
+		})
+	})
 }
 
 // measureWeights finds the greatest weight of each matrix, once, where steps may use matrix units.

@@ -2,6 +2,7 @@ package vkexec
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/qwenvk/qwenvk/internal/testkit"
@@ -20,18 +21,6 @@ func withUnits(t *testing.T) vk.Mask {
 		t.Skipf("%s has no cooperative matrices", p.Caps.Name)
 	}
 	return vk.Mask{MaxTier: 3}
-}
-
-// preferUnits makes e take a kernel of matrix units wherever there is one.
-func preferUnits(e *Executor) {
-	e.chooser.preferred = func(candidates []kernel) string {
-		for _, k := range candidates {
-			if k.name == "mul_mat_cm" || k.name == "attention_cm" {
-				return k.name
-			}
-		}
-		return ""
-	}
 }
 
 // unitLimit bounds what matrix units change, in shares of the logits' spread. A factor rounded to the nearest f16 is off by
@@ -58,10 +47,8 @@ func compareUnits(t *testing.T, path string, mo model.Options, mask vk.Mask, o O
 	if err != nil {
 		t.Fatal(err)
 	}
-	comparePrepared(t, c, m, mask, o, nil, func(e *Executor) float64 {
-		preferUnits(e)
-		return limit
-	})
+	o.Prefer = func(kernel string) bool { return strings.HasSuffix(kernel, "_cm") }
+	compareWithin(t, c, m, mask, o, nil, limit)
 }
 
 func TestOracleMatrixUnits(t *testing.T) {

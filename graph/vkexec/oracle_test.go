@@ -59,11 +59,11 @@ func compareWithWeights(t *testing.T, path string, mo model.Options, mask vk.Mas
 // compareModel is compareWithWeights for a model that is built already.
 func compareModel(t *testing.T, c *loader.Checkpoint, m *model.Model, mask vk.Mask, o Options, weights cpuexec.Weights) {
 	t.Helper()
-	comparePrepared(t, c, m, mask, o, weights, nil)
+	compareWithin(t, c, m, mask, o, weights, 0)
 }
 
-// comparePrepared is compareModel with an executor that prepare has changed; it returns a limit below which none is.
-func comparePrepared(t *testing.T, c *loader.Checkpoint, m *model.Model, mask vk.Mask, o Options, weights cpuexec.Weights, prepare func(*Executor) float64) {
+// compareWithin is compareModel with a limit that is least at least.
+func compareWithin(t *testing.T, c *loader.Checkpoint, m *model.Model, mask vk.Mask, o Options, weights cpuexec.Weights, least float64) {
 	t.Helper()
 	tensor := func(name string) (quant.Source, error) {
 		w, ok := c.Tensor(name)
@@ -85,10 +85,6 @@ func comparePrepared(t *testing.T, c *loader.Checkpoint, m *model.Model, mask vk
 	unrounded := cpuexec.New(m.Graph, weights)
 	poison(t, e, true)
 	mapPages(e)
-	least := 0.0
-	if prepare != nil {
-		least = prepare(e)
-	}
 	plain := graph.Compile(m.Graph, graph.Options{Output: graph.AllLogits, NoFuse: true})
 	start := 0
 	for _, n := range []int{33, 1, 5} {
