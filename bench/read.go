@@ -46,7 +46,7 @@ func ReadFile(path string) (File, error) {
 	return file, nil
 }
 
-// Read reads a document; see ReadFile.
+// Read reads a document, or the tests of a report that scripts/gpu_report.sh led to; see ReadFile.
 func Read(r io.Reader) (File, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxFileBytes+1))
 	switch {
@@ -56,7 +56,15 @@ func Read(r io.Reader) (File, error) {
 		return File{}, fmt.Errorf("it has more than %d bytes", maxFileBytes)
 	}
 	var file File
-	if err := json.Unmarshal(text, &file.Rows); err != nil {
+	var report struct {
+		Version int   `json:"qwenvk_report"`
+		Bench   []Row `json:"bench"`
+	}
+	err = json.Unmarshal(text, &file.Rows)
+	if err != nil && json.Unmarshal(text, &report) == nil && report.Version > 0 {
+		file.Rows, err = report.Bench, nil
+	}
+	if err != nil {
 		var kind *json.UnmarshalTypeError
 		var syntax *json.SyntaxError
 		switch {

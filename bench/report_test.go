@@ -178,7 +178,11 @@ func TestRead(t *testing.T) {
 	if strings.ContainsAny(r.Device+r.Model+file.Rows[2].Kernels[0].Kernel, "\x1b\u202e") || r.TPSMid != 10 {
 		t.Errorf("row %+v", r)
 	}
-	for _, bad := range []string{"", "[]", "{}", "null", "[1]", `[{"test":""}]`, `[{"test":"pp8","depth":-1}]`, `[{"test":"pp8","tps":[1e300]}]`, `[{"test":"pp8","kernels":{}}]`, "[" + strings.Repeat("[", 20000), `[{"test":"` + strings.Repeat("x", 2000) + `"}]`} {
+	report, err := Read(strings.NewReader(`{"qwenvk_report":1,"tests":[],"bench":` + string(text) + `}`))
+	if err != nil || len(report.Rows) != len(rows) {
+		t.Errorf("a report has %d tests, %v", len(report.Rows), err)
+	}
+	for _, bad := range []string{"", "[]", "{}", `{"qwenvk_report":1}`, `{"bench":[{"test":"pp8"}]}`, "null", "[1]", `[{"test":""}]`, `[{"test":"pp8","depth":-1}]`, `[{"test":"pp8","tps":[1e300]}]`, `[{"test":"pp8","kernels":{}}]`, "[" + strings.Repeat("[", 20000), `[{"test":"` + strings.Repeat("x", 2000) + `"}]`} {
 		if f, err := Read(strings.NewReader(bad)); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%.40s: %v, %v", bad, f, err)
 		}
