@@ -74,6 +74,9 @@ type Limits struct {
 	CopyBytes float64 // bytes read and written per second by the fastest copy; see Runtime.MeasureCopy
 	ReadBytes float64 // bytes read from memory per second by a kernel
 	FMA       float64 // float32 operations per second, a multiply-add being two
+	Half      float64 // the same in float16
+	Dot       float64 // operations of integer dot products per second, of which one has 8
+	Matrix    float64 // operations of matrix units per second, float16 added up in float32
 }
 
 // MeasureLimits measures what the device gives at most; that takes a second or so.
@@ -82,7 +85,7 @@ func (r *Runtime) MeasureLimits(ctx context.Context) (Limits, error) {
 	if err != nil {
 		return Limits{}, err
 	}
-	limits := Limits{ReadBytes: l.ReadBytes, FMA: l.FMA}
+	limits := Limits{ReadBytes: l.ReadBytes, FMA: l.FMA, Half: l.Half, Dot: l.Dot, Matrix: l.Matrix}
 	limits.CopyBytes, err = r.MeasureCopy(ctx)
 	return limits, err
 }

@@ -62,7 +62,7 @@ func TestRowJSON(t *testing.T) {
 		`"model":"","layers":0,"params":0,"bytes":0,"type":"","device":"","driver":"","tier":0,` +
 		`"dispatches_per_token":null,"barriers_per_token":null,"submits_per_token":null,"host_us_per_token":null,` +
 		`"weight_bytes_per_token":0,"bandwidth_gbps":null,"bandwidth_share":null,"measured_copy_gbps":null,"vram_bytes":0,"qwenvk":"",` +
-		`"arch":"","tps_median":0,"tps_drift":null,"limits":{"copy_gbps":null,"read_gbps":null,"fp32_gflops":null}}`
+		`"arch":"","tps_median":0,"tps_drift":null,"limits":{"copy_gbps":null,"read_gbps":null,"fp32_gflops":null,"fp16_gflops":null,"int8_gops":null,"matrix_gflops":null}}`
 	if string(text) != want {
 		t.Errorf("got  %s\nwant %s", text, want)
 	}

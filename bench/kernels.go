@@ -21,7 +21,7 @@ type Kernel struct {
 	FLOPs      float64  `json:"flops"` // of one dispatch
 	GBPS       float64  `json:"gbps"`
 	GFLOPS     float64  `json:"gflops"`
-	Limit      string   `json:"limit"`      // what bounds it: "memory", "arithmetic"; "" where that is not known
+	Limit      string   `json:"limit"`      // what bounds it: "memory", "float32", "integer dots", "matrix units"; "" where that is not known
 	Share      *float64 `json:"share"`      // of the limit that it reaches
 	TimeShare  float64  `json:"time_share"` // of the device's time in its group
 }
@@ -38,7 +38,8 @@ func (k *Kernel) place(l Limits) {
 	if rate := l.memory(); rate > 0 {
 		memory = k.Bytes / (rate * 1e9)
 	}
-	if rate := l.arithmetic(); rate > 0 {
+	rate, units := l.arithmetic(k.Kernel)
+	if rate > 0 {
 		arithmetic = k.FLOPs / (rate * 1e9)
 	}
 	least := max(memory, arithmetic)
@@ -46,7 +47,7 @@ func (k *Kernel) place(l Limits) {
 		return
 	}
 	if k.Limit = "memory"; arithmetic > memory {
-		k.Limit = "arithmetic"
+		k.Limit = units
 	}
 	share := least / seconds
 	k.Share = &share
@@ -63,15 +64,20 @@ func (l Limits) memory() float64 {
 	return most
 }
 
-// arithmetic is the fastest that the device was seen to compute, in GFLOP/s.
-func (l Limits) arithmetic() float64 {
-	var most float64
-	for _, v := range []*float64{l.FP32GFLOPS} {
-		if v != nil {
-			most = max(most, *v)
-		}
+// arithmetic is how fast the units compute that a kernel uses, in GFLOP/s, and what they are.
+func (l Limits) arithmetic(kernel string) (rate float64, units string) {
+	name, _, _ := strings.Cut(kernel, ".")
+	v, units := l.FP32GFLOPS, "float32"
+	switch {
+	case strings.HasSuffix(name, "_cm"):
+		v, units = l.MatrixGF, "matrix units"
+	case strings.HasPrefix(name, "mul_mat") && strings.HasSuffix(name, "_i8"):
+		v, units = l.INT8GOPS, "integer dots"
 	}
-	return most
+	if v == nil {
+		return 0, units
+	}
+	return *v, units
 }
 
 // KernelsMarkdown writes a table of kernels, group by group as they stand.
@@ -119,7 +125,7 @@ func kernelBars(kernels []Kernel) []plotBar {
 			label: strings.TrimSpace(k.Group + " " + k.Kernel + " " + k.For + " " + k.Shape), value: *k.Share, share: *k.Share,
 			words: fmt.Sprintf("%.1f %% of %s", 100**k.Share, k.Limit),
 		}
-		if k.Limit == "arithmetic" {
+		if k.Limit != "memory" {
 			bar.colour = 1
 		}
 		bars = append(bars, bar)

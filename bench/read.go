@@ -125,7 +125,7 @@ func (r *Row) checkRead() error {
 	}
 	r.TPSMean, r.TPSStd = meanAndSpread(r.TPS)
 	r.TPSMid = median(r.TPS)
-	for _, p := range []**float64{&r.BandwidthShare, &r.BandwidthGBPS, &r.CopyGBPS, &r.Limits.CopyGBPS, &r.Limits.ReadGBPS, &r.Limits.FP32GFLOPS} {
+	for _, p := range []**float64{&r.BandwidthShare, &r.BandwidthGBPS, &r.CopyGBPS, &r.Limits.CopyGBPS, &r.Limits.ReadGBPS, &r.Limits.FP32GFLOPS, &r.Limits.FP16GFLOPS, &r.Limits.INT8GOPS, &r.Limits.MatrixGF} {
 		if *p != nil && (math.Abs(**p) > 1e12) {
 			*p = nil
 		}

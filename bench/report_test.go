@@ -49,14 +49,16 @@ func TestDrift(t *testing.T) {
 // A kernel's share of the limit is that of whatever it comes up against.
 func TestPlace(t *testing.T) {
 	limit := func(v float64) *float64 { return &v }
-	l := Limits{CopyGBPS: limit(80), ReadGBPS: limit(100), FP32GFLOPS: limit(1000)}
+	l := Limits{CopyGBPS: limit(80), ReadGBPS: limit(100), FP32GFLOPS: limit(1000), MatrixGF: limit(4000)}
 	for _, test := range []struct {
 		k     Kernel
 		limit string
 		share float64
 	}{
 		{Kernel{Micros: 20, Bytes: 1e6, FLOPs: 1e6}, "memory", 0.5}, // 10 µs at 100 GB/s, 1 µs at 1000 GFLOP/s
-		{Kernel{Micros: 20, Bytes: 1e5, FLOPs: 1e7}, "arithmetic", 0.5},
+		{Kernel{Micros: 20, Bytes: 1e5, FLOPs: 1e7}, "float32", 0.5},
+		{Kernel{Kernel: "mul_mat_cm.q4.t3", Micros: 20, Bytes: 1e5, FLOPs: 4e7}, "matrix units", 0.5},
+		{Kernel{Kernel: "mul_mat_i8.q4.t2", Micros: 20, Bytes: 1e6, FLOPs: 1e9}, "memory", 0.5}, // whose arithmetic is not known
 	} {
 		test.k.place(l)
 		if test.k.Limit != test.limit || test.k.Share == nil || math.Abs(*test.k.Share-test.share) > 1e-9 {

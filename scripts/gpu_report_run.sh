@@ -18,7 +18,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-deadline=465 # seconds for all
+deadline=440 # seconds for all; a part may take 10 more to end
 began=$SECONDS
 host=$(uname -n | tr -c 'A-Za-z0-9._\n' '-')
 report=$here/report-$host.json log=$here/report-$host.log

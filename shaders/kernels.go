@@ -231,4 +231,25 @@ var kernels = []kernel{
 		constants: []string{"LOCAL_SIZE"},
 		why:       "what float32 arithmetic gives: the yardstick of products",
 	},
+	{
+		name: "measure_half", source: "measure_half.comp", buffers: 1, push: MeasureFMAPush{},
+		constants: []string{"LOCAL_SIZE"},
+		lowest:    1,
+		gains:     [][]gain{1: {{"float16", "NATIVE_HALF", nil}}},
+		why:       "what float16 arithmetic gives",
+	},
+	{
+		name: "measure_dot", source: "measure_dot.comp", buffers: 1, push: MeasureDotPush{},
+		constants: []string{"LOCAL_SIZE"},
+		lowest:    2,
+		gains:     [][]gain{2: {integerDot}},
+		why:       "what integer dot products give: the yardstick of products with activations in bytes",
+	},
+	{
+		name: "measure_matrix", source: "measure_matrix.comp", buffers: 1, push: MeasureFMAPush{},
+		constants: []string{"LOCAL_SIZE", "SUBGROUP", "UM", "UN", "UK"},
+		lowest:    3,
+		gains:     [][]gain{3: matrixUnits},
+		why:       "what matrix units give: the yardstick of prefill",
+	},
 }

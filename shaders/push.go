@@ -202,8 +202,14 @@ type MeasureReadPush struct {
 	Quads uint32 // 16 bytes each
 }
 
-// MeasureFMAPush drives "measure_fma".
+// MeasureFMAPush drives "measure_fma", "measure_half", and with elements of the factors "measure_matrix".
 type MeasureFMAPush struct {
 	Rounds         uint32 // of 64 multiply-adds
 	Factor, Addend float32
+}
+
+// MeasureDotPush drives "measure_dot".
+type MeasureDotPush struct {
+	Rounds uint32 // of 64 multiply-adds
+	Factor uint32 // four bytes
 }

@@ -32,7 +32,7 @@ func Tuning(kernel string, v Variant, software bool, rows, k, n int) map[string]
 		return map[string]uint32{"LOCAL_SIZE": pick(software, 64, 256)}
 	case "measure_read":
 		return map[string]uint32{"LOCAL_SIZE": pick(software, 8, 256), "STRIP": 16}
-	case "measure_fma":
+	case "measure_fma", "measure_half", "measure_dot":
 		return map[string]uint32{"LOCAL_SIZE": pick(software, 8, 256)}
 	case "rms_norm", "rms_norm_i8":
 		return map[string]uint32{"LOCAL_SIZE": pick(software, 8, 256)}

@@ -46,7 +46,7 @@
 //
 // # Memory
 //
-// Small buffers share allocations (slabs) of 8 to 64 MiB; one larger than half
+// Small buffers share allocations (slabs) of up to 64 MiB; one larger than half
 // a slab gets its own. No buffer exceeds what the device allows in an allocation,
 // no binding Caps.MaxStorageBufferRange: whoever has a larger tensor splits it.
 // Where all of the device's memory can be mapped, DeviceLocal buffers are mapped

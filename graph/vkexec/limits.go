@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/qwenvk/qwenvk/graph"
@@ -16,6 +17,9 @@ import (
 type Limits struct {
 	ReadBytes float64 // read from memory per second
 	FMA       float64 // float32 operations per second, a multiply-add being two
+	Half      float64 // the same in float16
+	Dot       float64 // operations of integer dot products per second, of which one has 8
+	Matrix    float64 // operations of matrix units per second, float16 added up in float32
 }
 
 // limitSeconds is how long one measurement should take: long enough for clocks to rise.
@@ -33,7 +37,7 @@ func MeasureLimits(ctx context.Context, dev *vk.Device) (Limits, error) {
 	for _, measure := range []struct {
 		to *float64
 		by func(context.Context) (float64, error)
-	}{{&l.ReadBytes, b.read}, {&l.FMA, b.fma}} {
+	}{{&l.ReadBytes, b.read}, {&l.FMA, b.fma}, {&l.Half, b.half}, {&l.Dot, b.dot}, {&l.Matrix, b.matrix}} {
 		rate, err := measure.by(ctx)
 		if err != nil {
 			return l, err
@@ -76,18 +80,26 @@ func (b *limitBench) buffer(name string, size uint64) (*vk.Buffer, error) {
 	return buffer, err
 }
 
-// kernel compiles a kernel of group 0 and returns its workgroup's size.
-func (b *limitBench) kernel(name string) (*vk.Pipeline, map[string]uint32, error) {
-	m, err := shaders.Find(name, shaders.Variant{}, func(m *shaders.Module) bool { return m.Tier == 0 })
+// kernel compiles a kernel in its lowest form, with constants over those of the table; no pipeline where the device lacks what
+// it needs.
+func (b *limitBench) kernel(name string, fixed map[string]uint32) (*vk.Pipeline, map[string]uint32, error) {
+	caps := b.dev.Caps()
+	m, err := shaders.Find(name, shaders.Variant{}, func(m *shaders.Module) bool {
+		return !slices.ContainsFunc(m.Needs, func(need string) bool { return !caps.Has(vk.Capability(need)) })
+	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil
 	}
 	tuning := shaders.Tuning(name, shaders.Variant{}, b.software, 0, 0, 0)
+	merge(tuning, fixed)
 	constants, err := m.Specialize(tuning)
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := b.dev.NewPipeline(vk.PipelineDesc{Name: m.File, Code: m.Code, Buffers: m.Buffers, PushBytes: m.PushBytes, Constants: constants})
+	p, err := b.dev.NewPipeline(vk.PipelineDesc{
+		Name: m.File, Code: m.Code, Buffers: m.Buffers, PushBytes: m.PushBytes, Constants: constants,
+		SubgroupSize: tuning["SUBGROUP"], FullSubgroups: tuning["SUBGROUP"] != 0,
+	})
 	if err == nil {
 		b.pipelines = append(b.pipelines, p)
 	}
@@ -101,7 +113,7 @@ func (b *limitBench) read(ctx context.Context) (float64, error) {
 		size /= 4
 	}
 	size = min(size, b.dev.Caps().MaxBufferSize, b.dev.Caps().MaxStorageBufferRange) / 16 * 16
-	p, tuning, err := b.kernel("measure_read")
+	p, tuning, err := b.kernel("measure_read", nil)
 	if err != nil {
 		return 0, err
 	}
@@ -124,22 +136,57 @@ func (b *limitBench) read(ctx context.Context) (float64, error) {
 
 // fma keeps all of the device's arithmetic units busy.
 func (b *limitBench) fma(ctx context.Context) (float64, error) {
-	p, tuning, err := b.kernel("measure_fma")
-	if err != nil {
+	return b.compute(ctx, "measure_fma", nil, shaders.MeasureFMAPush{Rounds: computeRounds, Factor: 0.5, Addend: 0.25}, 2*64)
+}
+
+// half does the same in float16. Software devices emulate it at a thousandth of the speed, and no kernel computes in it there.
+func (b *limitBench) half(ctx context.Context) (float64, error) {
+	if b.software {
+		return 0, nil
+	}
+	return b.compute(ctx, "measure_half", nil, shaders.MeasureFMAPush{Rounds: computeRounds, Factor: 0.5, Addend: 0.25}, 2*64)
+}
+
+// dot does it with integer dot products.
+func (b *limitBench) dot(ctx context.Context) (float64, error) {
+	return b.compute(ctx, "measure_dot", nil, shaders.MeasureDotPush{Rounds: computeRounds, Factor: 0x01ff0102}, 2*64)
+}
+
+// matrix does it with matrix units, in the shape that kernels use.
+func (b *limitBench) matrix(ctx context.Context) (float64, error) {
+	u, ok := b.dev.Caps().MatrixUnit()
+	if !ok {
+		return 0, nil
+	}
+	local := 4 * u.Subgroup
+	fixed := map[string]uint32{"LOCAL_SIZE": local, "SUBGROUP": u.Subgroup, "UM": u.M, "UN": u.N, "UK": u.K}
+	each := 2 * 4 * float64(u.M*u.N*u.K) / float64(u.Subgroup) // of an invocation in a round
+	return b.compute(ctx, "measure_matrix", fixed, shaders.MeasureFMAPush{Rounds: computeRounds, Factor: 0.125, Addend: 0.125}, each)
+}
+
+// computeRounds are the loops of a kernel that computes.
+const computeRounds = 64
+
+// compute measures operations per second: each invocation of the kernel makes so many in a round. 0 where the device lacks
+// what the kernel needs.
+func (b *limitBench) compute(ctx context.Context, name string, fixed map[string]uint32, push any, each float64) (float64, error) {
+	p, tuning, err := b.kernel(name, fixed)
+	if p == nil || err != nil {
 		return 0, err
 	}
-	y, err := b.buffer("fma sum", maxRounds*graph.ArenaAlign)
+	y, err := b.buffer(name, maxRounds*graph.ArenaAlign)
 	if err != nil {
 		return 0, err
 	}
 	groups := uint32(4096) // many for every core there is
 	if b.software {
-		groups = 256
+		groups = 64
 	}
-	push := shaders.MeasureFMAPush{Rounds: 64, Factor: 0.5, Addend: 0.25}
-	operations := 2 * 64 * float64(push.Rounds) * float64(groups*tuning["LOCAL_SIZE"])
+	operations := each * computeRounds * float64(groups*tuning["LOCAL_SIZE"])
 	return b.best(ctx, operations, func(rec *vk.Recorder, round int) {
-		rec.Dispatch(p, []vk.Range{sum(y, round)}, pushBytes(push), [3]uint32{groups, 1, 1})
+		to := sum(y, round)
+		to.Size = graph.ArenaAlign
+		rec.Dispatch(p, []vk.Range{to}, pushBytes(push), [3]uint32{groups, 1, 1})
 	}, nil)
 }
 
