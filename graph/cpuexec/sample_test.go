@@ -3,6 +3,7 @@ package cpuexec_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/qwenvk/qwenvk/graph"
@@ -16,7 +17,7 @@ func TestSampler(t *testing.T) {
 		for _, o := range []graph.Options{{Output: graph.AllLogits}, {Output: graph.LastLogits, FuseNorm: true, SumExperts: true}} {
 			t.Run(fmt.Sprintf("%v/%+v", s, o), func(t *testing.T) {
 				m := s.build(t)
-				c := sampling{t: t, g: graph.Compile(m, o), sampler: &cpuexec.Sampler{Weights: deviceRows}, cache: map[[4]int][]float64{}}
+				c := sampling{t: t, g: graph.Compile(m, o), sampler: &cpuexec.Sampler{Weights: deviceRows()}, cache: map[[4]int][]float64{}}
 				e := cpuexec.New(m, randomWeights)
 				for _, step := range []cpuexec.Step{history, chunk} {
 					c.compare(step, run(t, e, c.g, step))
@@ -30,16 +31,26 @@ func TestSampler(t *testing.T) {
 }
 
 // deviceRows are randomWeights in the order in which a device has them.
-func deviceRows(w *graph.Weight, r int) ([]float32, error) {
-	values, err := randomWeights(*w)
-	if w.RowOrder != nil {
-		r = int(w.RowOrder[r])
+func deviceRows() cpuexec.WeightRow {
+	made := map[string][]float32{}
+	return func(w *graph.Weight, r int) ([]float32, error) {
+		if made[w.Name] == nil {
+			values, err := randomWeights(*w)
+			if err != nil {
+				return nil, err
+			}
+			made[w.Name] = values
+		}
+		if w.RowOrder != nil {
+			r = int(w.RowOrder[r])
+		}
+		values := made[w.Name][r*w.Cols : (r+1)*w.Cols]
+		row := slices.Clone(values)
+		for c, i := range w.Order {
+			row[c] = values[i]
+		}
+		return row, nil
 	}
-	row := append([]float32(nil), values[r*w.Cols:(r+1)*w.Cols]...)
-	for c, i := range w.Order {
-		row[c] = values[r*w.Cols+int(i)]
-	}
-	return row, err
 }
 
 type sampling struct {
