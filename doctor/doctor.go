@@ -105,7 +105,7 @@ func (x *examination) examinees() (all []examinee, closing func() error, err err
 		closing = c.Close
 		mo, kv, err := inside.Storage(x.Load)
 		if err == nil {
-			all, err = ofModel(c, mo, kv)
+			all, err = ofModel(c, mo, kv, x.in.Device.Caps())
 		}
 		if err != nil {
 			return nil, nil, errors.Join(err, c.Close())
@@ -129,9 +129,14 @@ func (x *examination) examinee(ctx context.Context, e *examinee) error {
 	if e.tuned {
 		tuning = x.in.Tuning
 	}
+	int8s := x.in.Int8
+	if e.int8 != "" {
+		int8s = e.int8
+	}
+	disabled := func(kernel string) bool { return x.in.Disabled(kernel) || slices.Contains(e.off, kernel) }
 	exec, err := vkexec.New(ctx, x.in.Device, e.graph, e.source, vkexec.Options{
 		Context: e.context(), MaxRows: 513, KV: e.kv, Threads: max(1, x.Load.Threads), FuseNorm: caps.Type != vk.Software,
-		Disable: x.in.Disabled, Vetoes: x.in.Vetoes, Tuning: tuning, Int8: x.in.Int8,
+		Disable: disabled, Vetoes: x.in.Vetoes, Tuning: tuning, Int8: int8s,
 	})
 	if err != nil {
 		return x.cannot(e, err)

@@ -9,6 +9,7 @@ import (
 	"github.com/qwenvk/qwenvk/loader"
 	"github.com/qwenvk/qwenvk/model"
 	"github.com/qwenvk/qwenvk/quant"
+	"github.com/qwenvk/qwenvk/vk"
 )
 
 // examinee is a graph to be run, and how.
@@ -18,8 +19,10 @@ type examinee struct {
 	source vkexec.Source
 	kv     vkexec.KVType
 	steps  []step
-	tuned  bool       // what is fastest is measured first, as a load does; else the table's choice is examined
-	only   []graph.Op // looked at; nil: all
+	tuned  bool           // what is fastest is measured first, as a load does; else the table's choice is examined
+	int8   vkexec.Int8Use // "": as the runtime has it
+	off    []string       // kernels that others take the place of
+	only   []graph.Op     // looked at; nil: all
 }
 
 // step is a number of rows behind those that the steps before left in the cache.
@@ -72,7 +75,7 @@ func (x *examinee) context() int {
 
 // ofModel makes examinees of a checkpoint: the layers in which each kind of weight occurs, and one of them for each other
 // type of cache.
-func ofModel(c *loader.Checkpoint, o model.Options, kv vkexec.KVType) ([]examinee, error) {
+func ofModel(c *loader.Checkpoint, o model.Options, kv vkexec.KVType, caps *vk.Caps) ([]examinee, error) {
 	whole, err := model.New(c, o)
 	if err != nil {
 		return nil, err
@@ -103,7 +106,30 @@ func ofModel(c *loader.Checkpoint, o model.Options, kv vkexec.KVType) ([]examine
 			all = append(all, examinee{name: c.Name(), graph: one.Graph, source: source, kv: other, steps: cacheSteps(), only: cacheOps})
 		}
 	}
+	for _, other := range alternatives(caps) {
+		other.name, other.graph, other.source, other.kv = c.Name()+", "+other.name, some.Graph, source, kv
+		all = append(all, other)
+	}
 	return all, nil
+}
+
+// alternatives are the ways to compute a model that a measurement may choose between, on hardware that has more than one:
+// whichever a later run takes, it has been examined.
+func alternatives(caps *vk.Caps) (all []examinee) {
+	if caps.Type == vk.Software {
+		return nil
+	}
+	units := []string{"mul_mat_cm", "attention_cm"}
+	if caps.Has(vk.CapIntegerDot) {
+		all = append(all, examinee{name: "activations in bytes", int8: vkexec.Int8Always, off: units, steps: fewSteps()})
+	}
+	if caps.Has(vk.CapIntegerDot) || caps.Has(vk.CapCoopMatrix) {
+		all = append(all, examinee{name: "activations in float32", int8: vkexec.Int8Never, off: units, steps: fewSteps()})
+	}
+	if caps.Has(vk.CapIntegerDot) && caps.Has(vk.CapCoopMatrix) {
+		all = append(all, examinee{name: "matrix units", int8: vkexec.Int8Never, steps: fewSteps()})
+	}
+	return all
 }
 
 // distinctLayers are the layers that have something which none before them has: a type or shape of a weight, a window, experts.
