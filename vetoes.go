@@ -9,7 +9,7 @@ import (
 func init() {
 	inside.Open = func(runtime any) inside.Runtime {
 		r := runtime.(*Runtime)
-		return inside.Runtime{Device: r.device(), Vetoes: r.vetoes, Disabled: r.disabled, Tuning: r.options.Tuning, Int8: r.int8(), CacheDir: cacheDir(r.options.CacheDir, r.log)}
+		return inside.Runtime{Device: r.device(), Vetoes: r.vetoes, Disabled: r.disabled, Prefer: r.preferred(), Tuning: r.options.Tuning, Int8: r.int8(), CacheDir: cacheDir(r.options.CacheDir, r.log)}
 	}
 	inside.Storage = func(options any) (model.Options, vkexec.KVType, error) { return options.(LoadOptions).storage() }
 }

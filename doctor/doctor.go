@@ -136,7 +136,7 @@ func (x *examination) examinee(ctx context.Context, e *examinee) error {
 	disabled := func(kernel string) bool { return x.in.Disabled(kernel) || slices.Contains(e.off, kernel) }
 	exec, err := vkexec.New(ctx, x.in.Device, e.graph, e.source, vkexec.Options{
 		Context: e.context(), MaxRows: 513, KV: e.kv, Threads: max(1, x.Load.Threads), FuseNorm: caps.Type != vk.Software,
-		Disable: disabled, Vetoes: x.in.Vetoes, Tuning: tuning, Int8: int8s,
+		Disable: disabled, Prefer: x.in.Prefer, Vetoes: x.in.Vetoes, Tuning: tuning, Int8: int8s,
 	})
 	if err != nil {
 		return x.cannot(e, err)

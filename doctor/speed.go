@@ -16,7 +16,10 @@ type Speed struct {
 	Read     float64 `json:"read_gbps"` // by a kernel
 	Upload   float64 `json:"upload_gbps"`
 	Download float64 `json:"download_gbps"`
-	Float32  float64 `json:"f32_gflops"` // a multiply-add is two
+	Float32  float64 `json:"f32_gflops"`    // a multiply-add is two
+	Half     float64 `json:"f16_gflops"`    // 0: the device computes none
+	Dot      float64 `json:"int8_gops"`     // of integer dot products
+	Matrix   float64 `json:"matrix_gflops"` // of matrix units, half precision summed in float32
 }
 
 // transferBytes is the size of what is sent to the device and back.
@@ -28,6 +31,7 @@ func measure(ctx context.Context, rt *qwenvk.Runtime, dev *vk.Device) (s Speed, 
 		return s, err
 	}
 	s.Copy, s.Read, s.Float32 = limits.CopyBytes/1e9, limits.ReadBytes/1e9, limits.FMA/1e9
+	s.Half, s.Dot, s.Matrix = limits.Half/1e9, limits.Dot/1e9, limits.Matrix/1e9
 	buffer, err := dev.NewBuffer("transfer", min(transferBytes, dev.Caps().MaxBufferSize), vk.DeviceLocal)
 	if err != nil {
 		return s, err

@@ -27,7 +27,8 @@ func (r *Report) Text() string {
 		if len(d.MatrixShapes) > 0 {
 			line("matrices", "%s", strings.Join(d.MatrixShapes, " "))
 		}
-		line("speed", "copies %.1f GB/s, reads %.1f GB/s, to the device %.1f GB/s, from it %.1f GB/s; %.0f GFLOP/s in f32", r.Speed.Copy, r.Speed.Read, r.Speed.Upload, r.Speed.Download, r.Speed.Float32)
+		line("memory", "copies %.1f GB/s, reads %.1f GB/s, to the device %.1f GB/s, from it %.1f GB/s", r.Speed.Copy, r.Speed.Read, r.Speed.Upload, r.Speed.Download)
+		line("compute", "%s", r.Speed.arithmetic())
 	}
 	line("host", "%s, %d CPUs, %s", h.OS, h.CPUs, bytes(h.MemoryBytes))
 	line("drivers", "%s", orNone(h.Drivers))
@@ -63,6 +64,20 @@ func (r *Report) Text() string {
 		fmt.Fprintf(&b, "          %s\n", a)
 	}
 	return b.String()
+}
+
+// arithmetic lists what the device computes with.
+func (s *Speed) arithmetic() string {
+	text := fmt.Sprintf("float32 %.0f GFLOP/s", s.Float32)
+	for _, unit := range []struct {
+		name string
+		rate float64
+	}{{"float16 %.0f GFLOP/s", s.Half}, {"dot products of bytes %.0f GOP/s", s.Dot}, {"matrix units %.0f GFLOP/s", s.Matrix}} {
+		if unit.rate > 0 {
+			text += ", " + fmt.Sprintf(unit.name, unit.rate)
+		}
+	}
+	return text
 }
 
 func (h *Host) cache() string {

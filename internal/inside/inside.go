@@ -13,6 +13,7 @@ type Runtime struct {
 	Device   *vk.Device
 	Vetoes   *vkexec.Vetoes
 	Disabled func(kernel string) bool
+	Prefer   func(kernel string) bool // nil: none
 	Tuning   vkexec.Tuning
 	Int8     vkexec.Int8Use
 	CacheDir string // "": nothing is kept
