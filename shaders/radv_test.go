@@ -85,6 +85,8 @@ func hardwareConstants(m shaders.Module) []map[string]uint32 {
 				add(rows, dim, 0, with(tuning, map[string]uint32{"HEAD_DIM": uint32(dim)}))
 			}
 		}
+	case "measure_matrix":
+		add(1, 1, 1, map[string]uint32{"LOCAL_SIZE": 128, "SUBGROUP": 32, "UM": 16, "UN": 16, "UK": 16})
 	case "mul_mat_cm":
 		// What Radeons of RDNA 3 and 4 report.
 		unit := shaders.MatrixUnit{M: 16, N: 16, K: 16, Subgroup: 32}
@@ -131,9 +133,10 @@ func hardwareConstants(m shaders.Module) []map[string]uint32 {
 	return all
 }
 
-// lacks tells modules that a device cannot run. Groups 0 and 1 it must, matrix units not every card has.
+// lacks tells modules that a device cannot run. Groups 0 and 1 it must, but for the arithmetic in float16 that is only
+// measured; matrix units not every card has.
 func lacks(caps *vk.Caps, m shaders.Module) bool {
-	return m.Tier > 1 && slices.ContainsFunc(m.Needs, func(need string) bool { return !caps.Has(vk.Capability(need)) })
+	return (m.Tier > 1 || m.Kernel == "measure_half") && slices.ContainsFunc(m.Needs, func(need string) bool { return !caps.Has(vk.Capability(need)) })
 }
 
 // compileForAMD returns the compiler's report, by the names that it gives.
