@@ -13,8 +13,8 @@ import (
 // tokens, and the others go on when one ends. The model must have been loaded with LoadOptions.Sessions for as many sequences
 // as answer at the same time.
 //
-// Up to eight answers together are to the token what their sessions would have said alone. With more of them products run in
-// kernels that sum in another order, and a token may differ where two are as good as equally likely.
+// Up to eight answers together are to the token what their sessions would have said alone. With more of them, on a card,
+// products run in kernels that sum in another order, and a token may differ where two are as good as equally likely.
 //
 // A Batch belongs to one goroutine.
 type Batch struct {

@@ -18,10 +18,13 @@ type asked struct {
 	o   GenerateOptions
 }
 
-// answerTogether computes answers in one batch, of which the last joins when others have ended.
-func answerTogether(t *testing.T, m *Model, all []asked) []told {
+// answerTogether computes answers in one batch, of which the last joins later; width 0: as many to a step as the device likes.
+func answerTogether(t *testing.T, m *Model, all []asked, width int) []told {
 	t.Helper()
 	b := m.NewBatch()
+	if width > 0 {
+		b.inner.SetWidth(width)
+	}
 	answers, sessions := make([]told, len(all)), make([]*Session, len(all))
 	add := func(i int) {
 		sessions[i] = session(t, m)
@@ -79,6 +82,7 @@ func TestBatch(t *testing.T) {
 		{"qwen3-dense-tied", LoadOptions{KV: "f16"}, 8},
 		{"qwen3-dense-tied", LoadOptions{KV: "f32", Quant: "int8"}, 3},
 		{"qwen3-dense-tied", LoadOptions{KV: "q8_0"}, 5},
+		{"qwen3-dense-tied", LoadOptions{KV: "f16", Quant: "int8"}, 11},
 		{"qwen3-dense-tied", LoadOptions{KV: "q4_0", Quant: "int4"}, 4},
 		{"qwen3moe-top2", LoadOptions{}, 4},
 		{"qwen2-sliding", LoadOptions{}, 2},
@@ -90,7 +94,7 @@ func TestBatch(t *testing.T) {
 			c.load.Context, c.load.Sessions = 128, c.n
 			m := loadTest(t, rt, testkit.Path(t, "golden/"+c.model), c.load)
 			all := ragged(readGolden(t, c.model).prompts[0].IDs, c.n)
-			together := answerTogether(t, m, all)
+			together := answerTogether(t, m, all, 8) // more are several steps
 			s := session(t, m)
 			for i, a := range all {
 				alone, _ := tell(t, s, a.ids, a.o, nil)
@@ -144,10 +148,8 @@ func TestBatchOfMany(t *testing.T) {
 		for i := range all {
 			all[i] = asked{slices.Concat(ids[i%7:], ids[:i]), GenerateOptions{MaxTokens: 6 + i%5, IgnoreEOS: true}}
 		}
+		together := answerTogether(t, m, all, n)
 		s := session(t, m)
-		s.Close()
-		together := answerTogether(t, m, all)
-		s = session(t, m)
 		for i, a := range all {
 			if len(together[i].ids) != a.o.MaxTokens {
 				t.Fatalf("answer %d of %d has %d tokens, want %d", i, n, len(together[i].ids), a.o.MaxTokens)

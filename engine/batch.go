@@ -14,16 +14,17 @@ import (
 // Batch computes the answers of several sessions of an engine together: one step brings each of them a token, from one
 // reading of the weights. Answers may join and end at any time. A Batch belongs to one goroutine.
 //
-// Up to eight answers a step computes the bits that each answer's own step would, so that they are what the sessions would
-// have said alone. With more, products run in kernels that sum in another order; the logits then agree within the
-// tolerance of the model's type, and a token may differ where two are as good as equally likely.
+// A step of up to eight answers computes the bits that each answer's own step would, so that they are what the sessions would
+// have said alone. On a card more answers are one step too, whose products run in kernels that sum in another order; the
+// logits then agree within the tolerance of the model's type, and a token may differ where two are as good as equally likely.
 type Batch struct {
 	e       *Engine
+	width   int // answers of one step at most
 	members []*member
 	joined  int // answers so far
 
-	step   vkexec.Step // scratch
-	last   []*member   // of the last step, in its order
+	ready  []*member   // scratch
+	step   vkexec.Step // the last one
 	serial uint64      // of the last step
 }
 
@@ -46,7 +47,10 @@ type BatchToken struct {
 }
 
 // NewBatch makes an empty batch.
-func (e *Engine) NewBatch() *Batch { return &Batch{e: e} }
+func (e *Engine) NewBatch() *Batch { return &Batch{e: e, width: e.exec().BatchRows()} }
+
+// SetWidth makes steps of n answers at most; more are computed in several steps. Without it the device decides.
+func (b *Batch) SetWidth(n int) { b.width = n }
 
 // Add lets an answer join, and returns its index: 0 for the first one. The session is in use until the answer ends, which
 // ctx ends too. end is called when it is over; its error becomes the answer's. Speculate is not used: a batch's rows are
@@ -94,9 +98,11 @@ func (b *Batch) Run(ctx context.Context) iter.Seq2[BatchToken, error] {
 			if len(ready) == 0 {
 				continue
 			}
-			if err := b.compute(ready); err != nil {
-				pass(BatchToken{Index: -1}, err)
-				return
+			for group := range slices.Chunk(ready, b.width) {
+				if err := b.compute(ctx, group); err != nil {
+					pass(BatchToken{Index: -1}, err)
+					return
+				}
 			}
 		}
 	}
@@ -109,7 +115,7 @@ func (b *Batch) drop() {
 		m.g.s.result.ReasoningTokens = m.g.block.reasoning()
 		m.close()
 	}
-	b.members, b.last = nil, nil
+	b.members = nil
 }
 
 func (m *member) close() {
@@ -125,7 +131,8 @@ func (m *member) close() {
 
 // settle passes on what the last step chose, lets answers begin and end, and returns those that want a step of one token.
 func (b *Batch) settle(ctx context.Context, pass func(BatchToken, error) bool) (ready []*member) {
-	ready = b.last[:0]
+	ready = b.ready[:0]
+	defer func() { b.ready = ready }()
 	for i := 0; i < len(b.members); i++ { // more may join while tokens are passed on
 		m := b.members[i]
 		yield := func(t Token, err error) bool { return pass(BatchToken{m.index, t}, err) }
@@ -153,6 +160,9 @@ func (m *member) turn(ctx context.Context, yield func(Token, error) bool) (step,
 	if m.cancel == nil {
 		m.ctx, m.cancel = context.WithCancel(m.ctx)
 		m.forget = context.AfterFunc(ctx, m.cancel)
+	}
+	if ctx.Err() != nil {
+		m.cancel()
 	}
 	if err := m.open(); err != nil {
 		return false, false, err
@@ -184,17 +194,20 @@ func (m *member) open() error {
 }
 
 // compute runs one step of the answers and chooses for each.
-func (b *Batch) compute(ready []*member) error {
+func (b *Batch) compute(ctx context.Context, ready []*member) error {
 	e := b.e
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	// Submitted work is waited for: its pages are in use until then.
-	ctx := context.Background()
-	tail, history := vkexec.TailGreedy, vkexec.NoHistory
-	if e.closed {
-		return fmt.Errorf("the model is %w", ErrClosed)
+	if err := e.lock(ctx); err != nil {
+		if ctx.Err() != nil { // during a pause: the answers end with their next turn
+			return nil
+		}
+		return err
 	}
+	defer e.mu.Unlock()
+	tail, history := vkexec.TailGreedy, vkexec.NoHistory
 	for _, m := range ready {
+		if err := m.g.s.open(); err != nil && !m.g.s.closed { // one that was closed ends with its next turn
+			return err
+		}
 		if m.g.tail() != vkexec.TailGreedy {
 			tail = vkexec.TailTopK
 		}
@@ -204,10 +217,10 @@ func (b *Batch) compute(ready []*member) error {
 	}
 	r, err := b.run(ctx, ready, tail, history)
 	if err != nil {
-		b.last, e.lastStep = nil, nil
+		e.lastStep, b.step.IDs = nil, nil
 		return err
 	}
-	e.lastStep, b.last, b.serial = nil, ready, e.exec().Stats().Steps
+	e.lastStep, b.serial = nil, e.exec().Stats().Steps
 	for i, m := range ready {
 		g := m.g
 		g.s.cached = append(g.s.cached, m.id)

@@ -129,6 +129,7 @@ type generation struct {
 	logits   []float32 // scratch of choices among all logits
 	noted    Token     // LogProb and Top of the id chosen last
 
+	one     [1]int32     // scratch
 	fresh   bool         // the device does not hold this sequence's next id
 	counted int          // ids of the answer that are in the device's history
 	guess   *speculation // nil: no tokens are guessed
@@ -173,6 +174,7 @@ func (g *generation) start(ctx context.Context, yield func(Token, error) bool) (
 	if err := s.reserve(min(s.e.options.Context-len(g.ids), g.limit) + len(g.ids)); err != nil {
 		return 0, false, err
 	}
+	s.result.IDs = slices.Grow(s.result.IDs, min(s.e.options.Context, g.limit))
 	if err := g.checkChoice(); err != nil {
 		return 0, false, err
 	}
@@ -320,7 +322,8 @@ func (g *generation) step(ctx context.Context, id int32) (int32, error) {
 	if err := cmp.Or(ctx.Err(), s.open()); err != nil {
 		return 0, err
 	}
-	step := vkexec.Step{IDs: []int32{id}}
+	g.one[0] = id
+	step := vkexec.Step{IDs: g.one[:]}
 	h, err := g.counting(ctx, &step, false)
 	if err != nil {
 		return 0, err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/qwenvk/qwenvk/graph/vkexec"
@@ -78,6 +79,7 @@ func (s *Session) reserve(tokens int) error {
 	if need > len(s.e.pages.free) {
 		return fmt.Errorf("BUG: engine: %d pages wanted, %d left", need, len(s.e.pages.free))
 	}
+	s.cached = slices.Grow(s.cached, max(0, tokens-len(s.cached))) // so that a token takes no memory
 	for range need {
 		s.pages = append(s.pages, s.e.pages.take())
 	}

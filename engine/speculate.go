@@ -250,7 +250,9 @@ func (v *speculation) plain(ctx context.Context, id int32) (int32, error) {
 // check computes the rows of id and of a guess behind it, and chooses behind id.
 func (v *speculation) check(ctx context.Context, id int32, draft guess) (int32, error) {
 	g, s := v.g, v.g.s
-	s.e.mu.Lock()
+	if err := s.e.lock(ctx); err != nil {
+		return 0, err
+	}
 	defer s.e.mu.Unlock()
 	step := vkexec.Step{IDs: slices.Concat([]int32{id}, draft.ids)}
 	tail := vkexec.TailTopKRows

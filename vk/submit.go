@@ -39,7 +39,7 @@ func (d *Device) Run(ctx context.Context, c *Commands) error {
 // Complete is Run for commands that must not be left half-way: ctx may end the wait for a pause, but what was
 // submitted is waited for.
 func (d *Device) Complete(ctx context.Context, c *Commands) error {
-	return d.run(ctx, context.WithoutCancel(ctx), c)
+	return d.run(ctx, context.Background(), c)
 }
 
 func (d *Device) run(before, after context.Context, c *Commands) error {

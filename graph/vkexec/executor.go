@@ -79,6 +79,7 @@ type Executor struct {
 	plans     map[planKey]*Plan
 	clock     uint64
 	stats     Stats
+	greedy    Result // of steps with TailGreedy
 	times     profile
 	past      float64 // tokens in front of the last step, on average over its sequences
 
@@ -335,6 +336,15 @@ func (e *Executor) Chunk() int {
 
 // Tuned tells what measuring found when the executor was made.
 func (e *Executor) Tuned() Tuned { return e.tuned }
+
+// BatchRows is how many sequences one decode step should have at most. A card reads the weights once for all. On a CPU, where
+// reading them costs little beside multiplying, the product of few columns does more in its time than the tiled one.
+func (e *Executor) BatchRows() int {
+	if e.dev.Caps().Type == vk.Software {
+		return min(shaders.MaxColumns, e.options.MaxRows)
+	}
+	return e.options.MaxRows
+}
 
 // mostChoices bounds the rows that one step chooses from.
 func (e *Executor) mostChoices() int { return max(e.options.Slots, shaders.MaxColumns) }
