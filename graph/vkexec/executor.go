@@ -40,6 +40,7 @@ type Options struct {
 	CheckFinite bool
 	Int8        Int8Use                          // which products of quantised weights read bytes; "": Int8Auto
 	Tuning      Tuning                           // "": TuningAuto
+	Warm        Warming                          // "": WarmAuto
 	TuneBudget  time.Duration                    // that measuring may take; 0: chosen for a start that nobody waits long for
 	Log         func(format string, args ...any) // takes what is worth a line; nil: nobody
 	Disable     func(kernel string) bool         // kernels whose variants above tier 0 must not be used; nil: none
@@ -132,6 +133,9 @@ func New(ctx context.Context, dev *vk.Device, g *graph.Graph, source Source, o O
 	err := e.measureWeights(ctx, e.options.MaxRows)
 	if err == nil {
 		err = e.tune(ctx)
+	}
+	if err == nil {
+		err = e.warm(ctx)
 	}
 	if err != nil {
 		e.Close()
