@@ -29,6 +29,9 @@ func TestMemoryIsAsPrinted(t *testing.T) {
 		kind    quant.Type
 		context int
 	}{{"bench-s", quant.Q4_0, 4096}, {"bench-s", quant.F16, 512}, {"bench-moe", quant.Q4_0, 1024}} {
+		if testing.Short() && test.context < 4096 {
+			continue
+		}
 		c, err := loader.Random(test.shape, func(string, loader.Config, string, int, int) quant.Type { return test.kind })
 		if err != nil {
 			t.Fatal(err)

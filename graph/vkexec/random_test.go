@@ -85,6 +85,9 @@ func sameFill(dev *vk.Device, shape string, kind quant.Type) error {
 // The logits of a random model are those of the oracle on the same weights.
 func TestRandomOracle(t *testing.T) {
 	for shape, kind := range map[string]quant.Type{"qwen3-bench-xs": quant.Q4_0, "qwen3-bench-moe-xs": quant.Q6_K} {
+		if testing.Short() && kind != quant.Q4_0 {
+			continue
+		}
 		c, err := loader.Random(shape, always(kind))
 		if err != nil {
 			t.Fatal(err)
