@@ -68,10 +68,9 @@ func (d Device) Software() bool { return d.Type == vk.Software.String() }
 
 // Runtime is an open device. It is safe for concurrent use, and may be closed at any time: see [Runtime.Close].
 type Runtime struct {
-	life    *lifetime
-	mu      sync.Mutex
-	models  map[*Model]struct{} // loaded, not closed
-	planned uint64              // bytes that loads under way will take
+	life   *lifetime
+	mu     sync.Mutex
+	models map[*Model]struct{} // loaded, not closed
 
 	instance *vk.Instance
 	physical *vk.PhysicalDevice
@@ -103,11 +102,6 @@ func Open(o Options) (*Runtime, error) {
 }
 
 func newRuntime(in *vk.Instance, o Options, log *slog.Logger) *Runtime {
-	o.Disable = slices.Clone(o.Disable)
-	if o.Tier != nil {
-		tier := *o.Tier
-		o.Tier = &tier
-	}
 	return &Runtime{life: newLifetime("runtime"), models: map[*Model]struct{}{}, instance: in, options: o, log: log}
 }
 

@@ -3,6 +3,7 @@ package shaders
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Tuning returns the specialization constants of a kernel that change its speed and not its result, by name; the caller
@@ -19,9 +20,9 @@ func Tuning(kernel string, v Variant, software bool, rows, k, n int) map[string]
 	case "mul_mat_vec", "mul_mat_vec_i8":
 		return tuneMulMatVec(v, software, k, n)
 	case "mul_mat":
-		return tuneMulMat(software, rows, n)
+		return tuneMulMat(software, n)
 	case "mul_mat_i8":
-		tile := tuneMulMat(software, rows, n)
+		tile := tuneMulMat(software, n)
 		tile["BLOCKS"] = pick(software, 1, 2)
 		return tile
 	case "attention":
@@ -58,12 +59,13 @@ func Tunings(kernel string, v Variant, software bool, rows, k, n int) []map[stri
 			all = append(all, next)
 		}
 	}
+	plain, bytes := strings.CutSuffix(kernel, "_i8") // products with bytes are cut as those without
 	switch {
-	case kernel == "mul_mat_vec" && software:
+	case plain == "mul_mat_vec" && software:
 		for _, rows := range []uint32{16, 32, 64} {
 			add(map[string]uint32{"ROWS": rows})
 		}
-	case kernel == "mul_mat_vec":
+	case plain == "mul_mat_vec":
 		// A team of one subgroup needs no barrier in its sums, one of several hides more of a load's latency; four rows
 		// to a team load x half as often as two.
 		for _, lanes := range []uint32{16, 32, 64, 128} {
@@ -75,21 +77,22 @@ func Tunings(kernel string, v Variant, software bool, rows, k, n int) []map[stri
 				add(map[string]uint32{"LOCAL_SIZE": local, "LANES": lanes, "ROWS": own * local / lanes})
 			}
 		}
-	case kernel == "mul_mat" && software:
+	case plain == "mul_mat" && software:
 		for _, columns := range []uint32{16, 32, 64} {
 			add(map[string]uint32{"LOCAL_SIZE": columns, "BN": columns})
 		}
-	case kernel == "mul_mat" && n <= 16:
+	case plain == "mul_mat" && n <= 16:
 		add(map[string]uint32{"LOCAL_SIZE": 32, "BM": 64, "BN": 16, "TM": 8, "TN": 4})
 		add(map[string]uint32{"LOCAL_SIZE": 32, "BM": 32, "BN": 16, "TM": 4, "TN": 4})
-	case kernel == "mul_mat" && n <= 32:
+	case plain == "mul_mat" && n <= 32:
 		add(map[string]uint32{"LOCAL_SIZE": 64, "BM": 32, "BN": 32, "TM": 4, "TN": 4})
 		add(map[string]uint32{"LOCAL_SIZE": 128, "BM": 64, "BN": 32, "TM": 4, "TN": 4})
-	case kernel == "mul_mat":
+	case plain == "mul_mat":
 		add(map[string]uint32{"LOCAL_SIZE": 256, "BM": 64, "BN": 64, "TM": 4, "TN": 4})
-		add(map[string]uint32{"LOCAL_SIZE": 64, "BM": 64, "BN": 64, "TM": 8, "TN": 8})
+		if !bytes { // twice 64 sums of an invocation leave room for few subgroups
+			add(map[string]uint32{"LOCAL_SIZE": 64, "BM": 64, "BN": 64, "TM": 8, "TN": 8})
+		}
 		add(map[string]uint32{"LOCAL_SIZE": 128, "BM": 32, "BN": 64, "TM": 4, "TN": 4})
-		add(map[string]uint32{"LOCAL_SIZE": 128, "BM": 64, "BN": 64, "TM": 8, "TN": 4})
 	case kernel == "attention" && !software:
 		for _, local := range []uint32{64, 128, 256} {
 			if 4*8*(uint32(k)+local+45) <= 16<<10 { // whatever BR is
@@ -126,7 +129,7 @@ func tuneMulMatVec(v Variant, software bool, k, n int) map[string]uint32 {
 
 // tuneMulMat cuts the tile to the columns there are. 8 by 8 accumulators per invocation ask least of shared memory; cards
 // get half of that and twice the invocations, because 64 accumulators would halve how many subgroups a core holds.
-func tuneMulMat(software bool, rows, n int) map[string]uint32 {
+func tuneMulMat(software bool, n int) map[string]uint32 {
 	switch {
 	case software:
 		columns := uint32(8)
@@ -138,8 +141,6 @@ func tuneMulMat(software bool, rows, n int) map[string]uint32 {
 		return map[string]uint32{"LOCAL_SIZE": 64, "BM": 64, "BN": 16, "TM": 4, "TN": 4}
 	case n <= 32:
 		return map[string]uint32{"LOCAL_SIZE": 64, "BM": 64, "BN": 32, "TM": 8, "TN": 4}
-	case waveTime(defaultCores, rows, n, 32, 64) < waveTime(defaultCores, rows, n, 64, 64):
-		return map[string]uint32{"LOCAL_SIZE": 128, "BM": 32, "BN": 64, "TM": 4, "TN": 4} // too few tiles of 64 for all cores
 	default:
 		return map[string]uint32{"LOCAL_SIZE": 128, "BM": 64, "BN": 64, "TM": 8, "TN": 4}
 	}

@@ -58,11 +58,13 @@ func (e *Executor) chooseInt8() int8Uses {
 	case e.options.Int8 == Int8Always:
 		return int8Uses{few: possible, many: possible}
 	}
+	asked := func(kernel string) bool { return e.options.Prefer != nil && e.options.Prefer(kernel) }
+	few, many := asked("mul_mat_vec_i8"), asked("mul_mat_i8")
 	u := int8Uses{
-		few:  e.int8Where(func(p *graph.Pack) bool { return e.hasInt8(p) && e.int8Pays(p, false) }),
-		many: e.int8Where(func(p *graph.Pack) bool { return e.hasInt8(p) && e.int8Pays(p, true) }),
+		few:  e.int8Where(func(p *graph.Pack) bool { return e.hasInt8(p) && (few || e.int8Pays(p, false)) }),
+		many: e.int8Where(func(p *graph.Pack) bool { return e.hasInt8(p) && (many || e.int8Pays(p, true)) }),
 	}
-	if e.tunes() {
+	if e.tunes() && !few && !many {
 		u.possible = possible
 	}
 	return u

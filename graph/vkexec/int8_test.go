@@ -12,6 +12,7 @@ import (
 	"github.com/qwenvk/qwenvk/loader"
 	"github.com/qwenvk/qwenvk/model"
 	"github.com/qwenvk/qwenvk/quant"
+	"github.com/qwenvk/qwenvk/shaders"
 	"github.com/qwenvk/qwenvk/vk"
 	"github.com/qwenvk/qwenvk/vk/vktest"
 )
@@ -128,4 +129,39 @@ func TestOracleInt8(t *testing.T) {
 // TestOracleInt8Experts: the experts' products too read bytes, their router does not.
 func TestOracleInt8Experts(t *testing.T) {
 	compareInt8(t, testkit.Path(t, "golden/qwen3moe-top2"), model.Options{Quantise: quant.Scheme{Bits: 8, Group: 32}}, Options{Context: 64, KV: "f32"})
+}
+
+// TestInt8Choice: bytes are read where kernels for them may be used, and are asked for or believed to be faster.
+func TestInt8Choice(t *testing.T) {
+	c, err := loader.Open(testkit.Path(t, "golden/gguf-quants/Q4_0.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	m, err := model.New(c, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	device := vktest.Open(t, dots)
+	if !device.Caps().Has(vk.CapIntegerDot) {
+		t.Skip("the driver has no integer dot products")
+	}
+	only := func(name string) func(string) bool { return func(kernel string) bool { return kernel == name } }
+	for _, test := range []struct {
+		what      string
+		options   Options
+		few, many bool
+	}{
+		{"software devices stay with float32", Options{}, false, false},
+		{"asked for", Options{Int8: Int8Always}, true, true},
+		{"a kernel is preferred", Options{Prefer: only("mul_mat_i8")}, false, true},
+		{"a kernel is disabled", Options{Int8: Int8Always, Disable: only("mul_mat_vec_i8")}, false, false},
+		{"never", Options{Int8: Int8Never, Prefer: only("mul_mat_i8")}, false, false},
+	} {
+		caps := *device.Caps()
+		e := &Executor{dev: device, model: m.Graph, options: test.options, chooser: chooser{caps: &caps, find: shaders.Find, disabled: test.options.Disable}}
+		if u := e.chooseInt8(); (u.few != nil) != test.few || (u.many != nil) != test.many {
+			t.Errorf("%s: few %t, many %t; want %t, %t", test.what, u.few != nil, u.many != nil, test.few, test.many)
+		}
+	}
 }
