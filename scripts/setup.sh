@@ -67,6 +67,7 @@ setup_test() {
 	for package in libvulkan1 libvulkan-dev vulkan-validationlayers tmux; do
 		installed "$package" || missing+=("$package")
 	done
+	command -v python3 >/dev/null || missing+=(python3) # of the C library's example
 	if [ ${#missing[@]} != 0 ]; then
 		apt_update
 		apt_install "${missing[@]}"
