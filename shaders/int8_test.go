@@ -196,7 +196,7 @@ func (p product) runInt8(b *bed, m shaders.Module, tuning map[string]uint32, rng
 		want, size = swigluPairs(want, size)
 	}
 	y := output(p.n * (p.rows + 5))
-	groups := [3]uint32{1, 1, 1}
+	var groups [3]uint32
 	if vec {
 		g := ceil(p.rows, int(constants["ROWS"]))
 		groups = [3]uint32{min(g, 7), (g + 6) / 7, 1}
