@@ -153,7 +153,7 @@ func TestTuneFaults(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			dev := vktest.OpenWith(t, vk.DeviceOptions{CacheDir: t.TempDir(), CacheKey: "faults", Faults: &c.faults})
-			e, err := tryTiny(t, dev, "qwen3-dense-tied", Options{Context: 64, MaxRows: 64, Tuning: TuningForce, TuneBudget: 300 * time.Millisecond})
+			e, err := tryTiny(t, dev, "qwen3-dense-tied", Options{Context: 64, MaxRows: 64, Tuning: TuningForce, TuneBudget: 20 * time.Second})
 			if c.lost != (err != nil) {
 				t.Errorf("error %v", err)
 			}
