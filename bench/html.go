@@ -147,6 +147,9 @@ func htmlTable(table [][]string) string {
 // seriesName tells the rows of a report apart by what they do not have in common.
 func seriesName(files []File, f File, r Row) string {
 	name := r.modelAndType()
+	if r.Batch > 1 {
+		name += fmt.Sprintf(", %d sequences", r.Batch)
+	}
 	if len(files) > 1 {
 		name = f.Name + ": " + name
 	}
