@@ -1,6 +1,7 @@
 package vkexec
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -101,4 +102,60 @@ func TestOracleMatrixUnitsRealWeights(t *testing.T) {
 	t.Run("int8", func(t *testing.T) {
 		compareUnits(t, path, model.Options{Quantise: quant.Scheme{Bits: 8, Group: 32}}, mask, Options{Context: 64, KV: "f32"}, unitLimit)
 	})
+}
+
+// The tests above would pass with plain kernels as well: a prompt's products, those of experts and attention are by matrix
+// units where they are preferred, and by none where they are not and the device emulates them; a router's never.
+func TestMatrixUnitsAreUsed(t *testing.T) {
+	mask := withUnits(t)
+	c, err := loader.Open(testkit.Path(t, "golden/qwen3moe-top2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	m, err := model.New(c, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := func(name string) (quant.Source, error) {
+		w, ok := c.Tensor(name)
+		if !ok {
+			return nil, fmt.Errorf("no tensor %s", name)
+		}
+		return w.Source(), nil
+	}
+	dev := vktest.Open(t, mask)
+	for _, preferred := range []bool{true, false} {
+		o := Options{Context: 64, KV: "f16"}
+		if preferred {
+			o.Prefer = func(kernel string) bool { return strings.HasSuffix(kernel, "_cm") }
+		} else if dev.Caps().Type != vk.Software {
+			continue
+		}
+		e, err := New(context.Background(), dev, m.Graph, source, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		l, _, err := e.lowered(context.Background(), planKey{rows: 33, seqs: 1, widest: 33, tail: TailNone, upload: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		uses := map[string]int{}
+		for _, d := range l.dispatches {
+			name := d.op
+			if d.indirect != nil {
+				name += " over experts"
+			}
+			uses[name]++
+			if strings.Contains(d.label, "ffn_gate_inp") && d.op != "mul_mat" {
+				t.Errorf("the router %s is multiplied by %s", d.label, d.op)
+			}
+		}
+		for _, name := range []string{"mul_mat_cm", "mul_mat_cm over experts", "attention_cm", "row_scale"} {
+			if (uses[name] > 0) != preferred {
+				t.Errorf("preferred %v: %s is used %d times: %v", preferred, name, uses[name], uses)
+			}
+		}
+	}
 }
