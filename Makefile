@@ -2,13 +2,16 @@
 # A command that needs something that this machine lacks installs it first (scripts/setup.sh says what and how).
 
 .DEFAULT_GOAL := help
-.PHONY: help run chat test check bench shaders amd-stats setup build clean sz
+.PHONY: help clib run chat desktop test check bench shaders amd-stats setup build clean sz
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## compile bin/qwenvk
 	@go build -o bin/qwenvk ./cmd/qwenvk
+
+clib: ## the library for C and others in bin/clib
+	@scripts/build_clib.sh bin/clib
 
 run: ## answer a first question with the model inside the binary
 	@scripts/setup.sh run
@@ -21,6 +24,11 @@ chat: ## talk with the demo model
 	@scripts/setup.sh run
 	@go build -o bin/qwenvk ./cmd/qwenvk
 	@bin/qwenvk run demo
+
+desktop: ## talk with the demo model in a window
+	@scripts/setup.sh desktop
+	@go build -tags desktop -o bin/qwenvk-desktop ./cmd/qwenvk-desktop
+	@bin/qwenvk-desktop
 
 test: ## all tests, on two software Vulkan drivers
 	@scripts/setup.sh test

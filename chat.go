@@ -38,6 +38,22 @@ type ChatOptions struct {
 	Constraint *Constraint // form of the answers; nil: any. The model can't call Tools then, whose marks fit no form
 }
 
+// clone shares nothing with o that a program may change later.
+func (o ChatOptions) clone() ChatOptions {
+	o.Stop = slices.Clone(o.Stop)
+	o.Tools = slices.Clone(o.Tools)
+	if o.Sampling != nil {
+		p := *o.Sampling
+		p.LogitBias = maps.Clone(p.LogitBias)
+		o.Sampling = &p
+	}
+	if o.ThinkBudget != nil {
+		budget := *o.ThinkBudget
+		o.ThinkBudget = &budget
+	}
+	return o
+}
+
 // Delta is a piece of an answer. Of its fields one is set, as a rule.
 type Delta struct {
 	Text       string
@@ -75,7 +91,7 @@ func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Chat{model: m, session: s, options: o}
+	c := &Chat{model: m, session: s, options: o.clone()}
 	c.Reset()
 	return c, nil
 }
@@ -123,14 +139,14 @@ func (c *Chat) SetMessages(messages []chat.Message) {
 func (c *Chat) Options() ChatOptions {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.options
+	return c.options.clone()
 }
 
 // SetOptions changes the options from the next answer on. A changed System message takes effect with Reset.
 func (c *Chat) SetOptions(o ChatOptions) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.options = o
+	c.options = o.clone()
 }
 
 // Result describes the last answer; after Run all its answers together.

@@ -28,6 +28,8 @@ type plan struct {
 	adapters    uint64
 }
 
+func (p plan) total() uint64 { return p.weights + p.adapters + p.kv + scratchBytes }
+
 // fit chooses the context and refuses what cannot fit, before anything is allocated. It asks the driver's budget
 // where there is one.
 func (r *Runtime) fit(m *model.Model, kv vkexec.KVType, o LoadOptions, adapters uint64) (plan, error) {
@@ -35,22 +37,40 @@ func (r *Runtime) fit(m *model.Model, kv vkexec.KVType, o LoadOptions, adapters 
 	if !known {
 		free = r.device().Caps().DeviceBytes
 	}
-	if r.options.MemoryLimit > 0 {
-		free = min(free, r.options.MemoryLimit-min(r.options.MemoryLimit, r.taken()))
-	}
 	if o.MemoryLimit > 0 {
 		free = min(free, o.MemoryLimit)
 	}
-	return demand{
+	r.mu.Lock() // of two loads at the same time the second one sees what the first one will take
+	defer r.mu.Unlock()
+	if r.options.MemoryLimit > 0 {
+		free = min(free, r.options.MemoryLimit-min(r.options.MemoryLimit, r.loaded()+r.planned))
+	}
+	p, err := demand{
 		weights: vkexec.WeightBytes(m.Graph), adapters: adapters, shape: m.Graph.KV, trained: m.Config.ContextLength,
 		sessions: max(o.Sessions, 1), kv: kv,
 	}.fit(o.Context, free)
+	if err == nil {
+		r.planned += p.total()
+	}
+	return p, err
+}
+
+// settle ends what fit planned: the load is over.
+func (r *Runtime) settle(p plan) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.planned -= p.total()
 }
 
 // taken is the device memory of all loaded models.
-func (r *Runtime) taken() (sum uint64) {
+func (r *Runtime) taken() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.loaded()
+}
+
+// loaded is taken with the lock held.
+func (r *Runtime) loaded() (sum uint64) {
 	for m := range r.models {
 		if !m.away.Load() {
 			sum += m.info.Memory.total()

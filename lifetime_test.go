@@ -504,3 +504,39 @@ func TestGenerateText(t *testing.T) {
 		t.Error("an id that the model does not have becomes text")
 	}
 }
+
+// TestOptionsAreCopied: what a program does with its options later changes nothing.
+func TestOptionsAreCopied(t *testing.T) {
+	budget, stop := 5, []string{"a"}
+	o := ChatOptions{Stop: stop, ThinkBudget: &budget, Sampling: &sampler.Params{LogitBias: map[int32]float64{1: 1}}, Tools: chat.Tools{[]byte("{}")}}
+	kept := o.clone()
+	stop[0], budget, o.Sampling.TopK, o.Sampling.LogitBias[1], o.Tools[0] = "b", 6, 7, 8, nil
+	if kept.Stop[0] != "a" || *kept.ThinkBudget != 5 || kept.Sampling.TopK != 0 || kept.Sampling.LogitBias[1] != 1 || kept.Tools[0] == nil {
+		t.Errorf("%+v, %+v", kept, *kept.Sampling)
+	}
+}
+
+// TestLimitOfLoadsAtOnce: loads at the same time keep the runtime's limit together.
+func TestLimitOfLoadsAtOnce(t *testing.T) {
+	rt := openTest(t, Options{MemoryLimit: scratchBytes + scratchBytes/2}, nil)
+	load := func(progress func(Progress)) error {
+		m, err := rt.LoadGGUF(context.Background(), demo.Name, demo.GGUF(), LoadOptions{Progress: progress})
+		if err != nil {
+			return err
+		}
+		return m.Close()
+	}
+	inner := errors.New("never asked")
+	var once sync.Once
+	if err := load(func(Progress) {
+		once.Do(func() { inner = load(nil) }) // in the middle of the first
+	}); err != nil {
+		t.Error(err)
+	}
+	if !errors.Is(inner, ErrOutOfMemory) {
+		t.Errorf("a second load beside one that takes most of the limit: %v", inner)
+	}
+	if err := load(nil); err != nil || rt.planned != 0 {
+		t.Errorf("behind that: %v; %d bytes stay planned", err, rt.planned)
+	}
+}

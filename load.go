@@ -210,6 +210,7 @@ func (m *Model) load(ctx context.Context, o LoadOptions) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.checkpoint.Name(), err)
 	}
+	defer m.runtime.settle(size)
 	m.model.FixContext(size.context)
 	threads := o.Threads
 	if threads <= 0 {

@@ -68,9 +68,10 @@ func (d Device) Software() bool { return d.Type == vk.Software.String() }
 
 // Runtime is an open device. It is safe for concurrent use, and may be closed at any time: see [Runtime.Close].
 type Runtime struct {
-	life   *lifetime
-	mu     sync.Mutex
-	models map[*Model]struct{} // loaded, not closed
+	life    *lifetime
+	mu      sync.Mutex
+	models  map[*Model]struct{} // loaded, not closed
+	planned uint64              // bytes that loads under way will take
 
 	instance *vk.Instance
 	physical *vk.PhysicalDevice
@@ -102,6 +103,11 @@ func Open(o Options) (*Runtime, error) {
 }
 
 func newRuntime(in *vk.Instance, o Options, log *slog.Logger) *Runtime {
+	o.Disable = slices.Clone(o.Disable)
+	if o.Tier != nil {
+		tier := *o.Tier
+		o.Tier = &tier
+	}
 	return &Runtime{life: newLifetime("runtime"), models: map[*Model]struct{}{}, instance: in, options: o, log: log}
 }
 

@@ -123,6 +123,9 @@ func TestExampleC(t *testing.T) {
 	if got := output(t, program, demoFile); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	if page, err := os.ReadFile("../docs/embedding.md"); err != nil || !strings.Contains(string(page), want) {
+		t.Errorf("docs/embedding.md shows another output (%v)", err)
+	}
 	// A failure ends with the exit status that the command line has for it.
 	cmd := exec.Command(program, "/no/such/model")
 	said, err := cmd.CombinedOutput()
@@ -201,7 +204,8 @@ func TestExports(t *testing.T) {
 }
 
 // TestLeak opens, loads, asks and closes in rounds. Each round's end says that no Vulkan object is left. The growth of the
-// resident memory is held to 2 % of that after a fifth of the rounds, less what bare devices grow by, in runs long enough for it.
+// resident memory is held to 2 % of that after a fifth of the rounds, less what bare devices grow by, in runs long enough for it; the
+// short one finds what leaks half a MiB and more in each round.
 // The C library keeps one arena: what it has in those of the threads of drivers comes and goes by more than that.
 func TestLeak(t *testing.T) {
 	dir := library(t)
@@ -216,15 +220,16 @@ func TestLeak(t *testing.T) {
 		return early, late
 	}
 	early, late := measure("load", demoFile)
-	bareEarly, bareLate := measure("device")
-	growth := float64(late-early-(bareLate-bareEarly)) / float64(early)
-	t.Logf("%d rounds: %d to %d KiB; bare devices %d to %d KiB; growth %.2f %%", *leakRounds, early, late, bareEarly, bareLate, 100*growth)
-	limit := 0.02
-	if *leakRounds < 100 {
-		limit = 0.25 // after three rounds the garbage collector has not found its pace
+	growth, limit := late-early, 0.15 // the first rounds have not filled every cache yet
+	if *leakRounds >= 100 {
+		bareEarly, bareLate := measure("device")
+		t.Logf("bare devices %d to %d KiB", bareEarly, bareLate)
+		growth, limit = growth-max(0, bareLate-bareEarly), 0.02
 	}
-	if growth > limit {
-		t.Errorf("the memory grew by %.2f %%, accept %.0f %%", 100*growth, 100*limit)
+	share := float64(growth) / float64(early)
+	t.Logf("%d rounds: %d to %d KiB, growth %.2f %%", *leakRounds, early, late, 100*share)
+	if share > limit {
+		t.Errorf("the memory grew by %.2f %%, accept %.0f %%", 100*share, 100*limit)
 	}
 }
 

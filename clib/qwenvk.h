@@ -79,7 +79,7 @@ enum {
 	QWENVK_BUSY = 12,         /* the chat is answering, or as many answers are under way as the model was loaded for */
 	QWENVK_CONTEXT_FULL = 13, /* the text does not fit the context */
 	QWENVK_TOO_SMALL = 14,    /* a buffer is too small; the size that is needed was written */
-	QWENVK_DEVICE_LOST = 15,  /* the driver gave the device up: close everything and open it again */
+	QWENVK_DEVICE_LOST = 15,  /* the driver gave the device up during the call; the next one opens it again and goes on */
 	QWENVK_INTERNAL = 20,     /* a fault of the library: please report it */
 	QWENVK_INTERRUPTED = 130  /* a callback or qwenvk_chat_cancel ended it */
 };

@@ -112,6 +112,13 @@ func (x *examination) examinees() (all []examinee, closing func() error, err err
 		}
 		x.report.Model = c.Name()
 	}
+	if caps := x.in.Device.Caps(); caps.Type == vk.Software {
+		for i := range all {
+			if all[i].shorten() {
+				x.report.Skipped = append(x.report.Skipped, fmt.Sprintf("%s at %d columns, which would take minutes on the CPU: %d in their place", all[i].name, manyColumns, fewerColumns))
+			}
+		}
+	}
 	if x.Standard {
 		set, err := standardSet()
 		if err != nil {

@@ -38,7 +38,7 @@ type step struct {
 func wholeSteps(headless bool) []step {
 	steps := []step{
 		{33, vkexec.TailAllLogits, vkexec.NoHistory},
-		{513, vkexec.TailAllHidden, vkexec.NoHistory},
+		{manyColumns, vkexec.TailAllHidden, vkexec.NoHistory},
 		{1, vkexec.TailGreedy, vkexec.NoHistory},
 		{2, vkexec.TailTopK, vkexec.CountAndPenalise},
 		{7, vkexec.TailAllLogits, vkexec.NoHistory},
@@ -50,6 +50,31 @@ func wholeSteps(headless bool) []step {
 		}
 	}
 	return steps
+}
+
+const (
+	manyColumns  = 513 // more than a step of 512
+	fewerColumns = 129 // more than two tiles, where many would take too long
+
+	// tooMuch is how many multiply-adds one step may take a CPU: about half a minute.
+	tooMuch = 100e9
+)
+
+// shorten makes the longest step shorter if a CPU would take minutes for it, and reports that it did.
+func (x *examinee) shorten() bool {
+	elements := int64(0)
+	for _, n := range x.graph.Nodes {
+		if n.Pack != nil && n.Op != graph.OpEmbed && n.Out != x.graph.Output {
+			elements += int64(n.Pack.Rows()) * int64(n.Pack.Cols()) / int64(max(1, n.Pack.Experts)) * int64(max(1, n.Used))
+		}
+	}
+	shorter := false
+	for i := range x.steps {
+		if x.steps[i].rows == manyColumns && elements*manyColumns > tooMuch {
+			x.steps[i].rows, shorter = fewerColumns, true
+		}
+	}
+	return shorter
 }
 
 // fewSteps are for types that differ from others in how weights are decoded, and in nothing else.

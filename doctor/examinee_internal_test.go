@@ -45,6 +45,20 @@ func TestDistinctLayers(t *testing.T) {
 	}
 }
 
+// What would take a CPU minutes is done at fewer columns; small models are not.
+func TestShorten(t *testing.T) {
+	for _, test := range []struct {
+		rows int
+		want bool
+	}{{1024, false}, {100_000, true}} {
+		pack := &graph.Pack{Parts: []graph.Weight{{Rows: test.rows, Cols: 4096}}}
+		x := examinee{graph: &graph.Graph{Output: graph.None, Nodes: []*graph.Node{{Op: graph.OpMatMul, Pack: pack}}}, steps: wholeSteps(false)}
+		if got := x.shorten(); got != test.want || (x.steps[1].rows == manyColumns) == test.want {
+			t.Errorf("%d rows: shorter %t, %d columns", test.rows, got, x.steps[1].rows)
+		}
+	}
+}
+
 // Numbers of columns, rows and elements are sampled with both ends among them, and the same each time.
 func TestSample(t *testing.T) {
 	for _, test := range []struct{ total, n, want int }{{1, 12, 1}, {12, 12, 12}, {13, 12, 12}, {513, 12, 12}, {151936, 256, 256}} {

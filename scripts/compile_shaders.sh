@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compiles every row of the kernel table (shaders/kernels.go) to SPIR-V in shaders/spv, which is committed: building and
-# running this project needs no shader compiler.
+# Compiles every row of the kernel table (shaders/kernels.go) to SPIR-V in shaders/spv, and the two shaders that draw the
+# desktop program beside their sources. The SPIR-V is committed: building and running this project needs no shader compiler.
 #
 #   compile_shaders.sh           compile all, remove files that no row names any more
 #   compile_shaders.sh --check   compile into a temporary folder and compare byte for byte with shaders/spv
@@ -90,6 +90,14 @@ translate() {
 	tool spirv-val --target-env vulkan1.1 "$out"
 }
 
+# picture SOURCE OUT: a vertex or fragment shader of the desktop program.
+picture() {
+	tool glslc --target-env=vulkan1.1 -Werror -o "$2.tmp" "$1"
+	tool spirv-opt --target-env=vulkan1.1 -O "$2.tmp" -o "$2"
+	rm "$2.tmp"
+	tool spirv-val --target-env vulkan1.1 "$2"
+}
+
 case ${1:-} in
 "" | --check) ;;
 --setup) setup_tools; check_pins; exit ;;
@@ -113,7 +121,16 @@ go run ./shaders/internal/variants >"$work/list"
 while read -r file rest; do printf '%s\0%s\0' "$work/$file" "$rest"; done <"$work/list" |
 	xargs -0 -n 2 -P "$(nproc)" scripts/compile_shaders.sh --one || die "not every shader compiled: see the messages above"
 
+drawing=cmd/qwenvk-desktop/gpu
+pictures=$(mktemp -d)
+trap 'rm -rf "$work" "$pictures"' EXIT
+for source in "$drawing"/ui.vert "$drawing"/ui.frag; do picture "$source" "$pictures/${source##*/}.spv"; done
+
 if [ "${1:-}" = --check ]; then
+	for new in "$pictures"/*.spv; do
+		cmp -s "$new" "$drawing/${new##*/}" ||
+			die "$drawing/${new##*/} is not what its source gives: run scripts/compile_shaders.sh and commit the result"
+	done
 	diff -rq "$work" shaders/spv -x list -x README.md ||
 		die "shaders/spv is not what the sources give: run scripts/compile_shaders.sh and commit the result"
 	exit
@@ -124,4 +141,7 @@ for old in shaders/spv/*.spv; do
 done
 for new in "$work"/*.spv; do
 	cmp -s "$new" "shaders/spv/${new##*/}" || mv "$new" shaders/spv/
+done
+for new in "$pictures"/*.spv; do
+	cmp -s "$new" "$drawing/${new##*/}" || mv "$new" "$drawing/"
 done

@@ -16,7 +16,8 @@ out=$1
 [ ! -e "$out" ] || die "$out is there already: name a folder that is not, or remove it"
 
 # The loader of this system, for machines whose driver came without one.
-loader=$(ldconfig -p 2>/dev/null | awk '/libvulkan\.so\.1 .*x86-64|libvulkan\.so\.1 .*aarch64|libvulkan\.so\.1 \(libc6\)/ { print $NF; exit }')
+libraries=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null) || true # whole, before it is searched: a closed pipe would fail the program
+loader=$(awk '/libvulkan\.so\.1 .*(x86-64|AArch64)/ { print $NF; exit }' <<<"$libraries")
 [ -n "$loader" ] || die "there is no libvulkan.so.1 here to bring along: make setup"
 
 work=$(mktemp -d "${out%/}.XXXXXX")

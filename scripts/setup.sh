@@ -3,7 +3,9 @@
 #
 #   setup.sh run           what `make run` needs: a Vulkan loader and any driver (nothing is installed where one works)
 #   setup.sh test          what the tests need: Mesa 25's software driver and AMD compiler, the validation layer,
-#                          the Vulkan headers, tmux for the chat's test, SwiftShader in a private folder
+#                          the Vulkan headers, tmux for the chat's test, what the desktop program is compiled against,
+#                          a virtual screen, its keyboard and a Chinese font, SwiftShader in a private folder
+#   setup.sh desktop       what `make desktop` needs: the above of "run", and the headers of X11
 #   setup.sh windows       the cross compiler for Windows
 #   setup.sh mesa22        Debian 12's own Mesa 22.3 in a private folder
 #   setup.sh mesa26        Mesa 26 in a private folder
@@ -17,6 +19,9 @@ cd "$(dirname "$0")"
 
 # Mesa older than this has neither the extensions that tier 1 is tested with nor the RADV null devices of gfx11 and up.
 mesa_wanted=25.0
+
+# What GLFW is compiled against, on X11.
+desktop_build=(libx11-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev libgl-dev)
 
 need_compilers() {
 	command -v go >/dev/null || die "Go is not installed (or not in PATH): version 1.26 or newer, from Debian or go.dev/dl"
@@ -64,7 +69,7 @@ setup_test() {
 	need_compilers
 	need_apt "the test set of Vulkan drivers"
 	local missing=() package
-	for package in libvulkan1 libvulkan-dev vulkan-validationlayers tmux; do
+	for package in libvulkan1 libvulkan-dev vulkan-validationlayers tmux "${desktop_build[@]}" xvfb xdotool fonts-wqy-microhei; do
 		installed "$package" || missing+=("$package")
 	done
 	command -v python3 >/dev/null || missing+=(python3) # of the C library's example
@@ -153,8 +158,22 @@ setup_mesa() {
 	mv "$folder/icd.json.part" "$folder/icd.json" # last: its presence says that the folder is whole
 }
 
+setup_desktop() {
+	setup_run
+	local missing=() package
+	[ "$(uname -s)" = Linux ] || return 0 # elsewhere the compiler brings what a window needs
+	for package in "${desktop_build[@]}"; do
+		installed "$package" || missing+=("$package")
+	done
+	[ ${#missing[@]} != 0 ] || return 0
+	need_apt "what the window is compiled against (${missing[*]})"
+	apt_update
+	apt_install "${missing[@]}"
+}
+
 case ${1:-} in
 run) setup_run ;;
+desktop) setup_desktop ;;
 test) setup_test ;;
 swiftshader) setup_swiftshader ;;
 mesa22) setup_mesa mesa22 bookworm mesa-vulkan-drivers libvulkan1 ;;

@@ -166,7 +166,7 @@ func TestMulMatCM(t *testing.T) {
 			if grouped(weights) {
 				cases = append(cases, product{rows: 9, k: 384, n: 31, group: 128, zero: true})
 			}
-			if weights == "q4" || weights == "f16" {
+			if weights == "q4" || weights == "f16" && !testing.Short() {
 				cases = append(cases,
 					product{rows: 37, k: 64, n: 21, epilogue: epilogueScale},
 					product{rows: 66, k: 64, n: 19, epilogue: epilogueAddSwiGLU},

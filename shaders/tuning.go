@@ -20,9 +20,9 @@ func Tuning(kernel string, v Variant, software bool, rows, k, n int) map[string]
 	case "mul_mat_vec", "mul_mat_vec_i8":
 		return tuneMulMatVec(v, software, k, n)
 	case "mul_mat":
-		return tuneMulMat(software, n)
+		return tuneMulMat(software, rows, n)
 	case "mul_mat_i8":
-		tile := tuneMulMat(software, n)
+		tile := tuneMulMat(software, rows, n)
 		tile["BLOCKS"] = pick(software, 1, 2)
 		return tile
 	case "attention":
@@ -93,6 +93,7 @@ func Tunings(kernel string, v Variant, software bool, rows, k, n int) []map[stri
 			add(map[string]uint32{"LOCAL_SIZE": 64, "BM": 64, "BN": 64, "TM": 8, "TN": 8})
 		}
 		add(map[string]uint32{"LOCAL_SIZE": 128, "BM": 32, "BN": 64, "TM": 4, "TN": 4})
+		add(map[string]uint32{"LOCAL_SIZE": 128, "BM": 64, "BN": 64, "TM": 8, "TN": 4})
 	case kernel == "attention" && !software:
 		for _, local := range []uint32{64, 128, 256} {
 			if 4*8*(uint32(k)+local+45) <= 16<<10 { // whatever BR is
@@ -129,7 +130,7 @@ func tuneMulMatVec(v Variant, software bool, k, n int) map[string]uint32 {
 
 // tuneMulMat cuts the tile to the columns there are. 8 by 8 accumulators per invocation ask least of shared memory; cards
 // get half of that and twice the invocations, because 64 accumulators would halve how many subgroups a core holds.
-func tuneMulMat(software bool, n int) map[string]uint32 {
+func tuneMulMat(software bool, rows, n int) map[string]uint32 {
 	switch {
 	case software:
 		columns := uint32(8)
@@ -141,6 +142,8 @@ func tuneMulMat(software bool, n int) map[string]uint32 {
 		return map[string]uint32{"LOCAL_SIZE": 64, "BM": 64, "BN": 16, "TM": 4, "TN": 4}
 	case n <= 32:
 		return map[string]uint32{"LOCAL_SIZE": 64, "BM": 64, "BN": 32, "TM": 8, "TN": 4}
+	case waveTime(defaultCores, rows, n, 32, 64) < waveTime(defaultCores, rows, n, 64, 64):
+		return map[string]uint32{"LOCAL_SIZE": 128, "BM": 32, "BN": 64, "TM": 4, "TN": 4} // too few tiles of 64 for all cores
 	default:
 		return map[string]uint32{"LOCAL_SIZE": 128, "BM": 64, "BN": 64, "TM": 8, "TN": 4}
 	}

@@ -62,16 +62,21 @@ var softwareTile = matrixTile{32, 32, 16}
 // loadCost is the time that loading a row or column of a tile takes, in products of the same number of steps.
 const loadCost = 24
 
-// chooseTile takes the tile with which a product of rows by n is done first. A card computes as many tiles at once as it has
-// cores, so the last wave may leave most of them idle: the time is waves × time of a tile.
+// waveTime is how long a product of rows by n takes in tiles, in arbitrary units. A card computes as many tiles at once as it
+// has cores, so the last wave may leave most of them idle: the time is waves × time of a tile.
+func waveTime(cores, rows, n, tileRows, tileColumns int) int {
+	tiles := ceilDiv(rows, tileRows) * ceilDiv(n, tileColumns)
+	return ceilDiv(tiles, cores) * (tileRows*tileColumns + loadCost*(tileRows+tileColumns))
+}
+
+// chooseTile takes the tile with which a product of rows by n is done first.
 func chooseTile(cores, rows, n int) matrixTile {
 	if cores <= 0 {
 		cores = defaultCores
 	}
 	best, least := matrixTile{}, 0
 	for _, t := range matrixTiles {
-		tiles := ceilDiv(rows, int(t.rows)) * ceilDiv(n, int(t.columns))
-		time := ceilDiv(tiles, cores) * int(t.rows*t.columns+loadCost*(t.rows+t.columns))
+		time := waveTime(cores, rows, n, int(t.rows), int(t.columns))
 		if least == 0 || time < least {
 			best, least = t, time
 		}

@@ -82,6 +82,15 @@ func TestAttentionTileKeepsLimits(t *testing.T) {
 	}
 }
 
+// Without matrix units likewise: rows that make too few tiles are cut finer.
+func TestMulMatTile(t *testing.T) {
+	for _, c := range []struct{ rows, n, bm int }{{4096, 512, 64}, {24576, 512, 64}, {1024, 64, 32}, {1536, 2048, 64}, {1024, 128, 64}, {151936, 33, 64}} {
+		if got := Tuning("mul_mat", Variant{Weights: "q4"}, false, c.rows, 4096, c.n)["BM"]; got != uint32(c.bm) {
+			t.Errorf("%d rows by %d columns: tiles of %d rows, want %d", c.rows, c.n, got, c.bm)
+		}
+	}
+}
+
 // A tile is as large as leaves no core idle: large where a product has work for all, small where it has not.
 func TestChooseTile(t *testing.T) {
 	for _, c := range []struct {

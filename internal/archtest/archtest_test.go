@@ -162,7 +162,7 @@ func readSources(t *testing.T) {
 func list(t *testing.T, system string) []listed {
 	t.Helper()
 	// -e: cgo packages for another system list well but may not be complete; the arrows are in the Go files.
-	cmd := exec.Command("go", "list", "-e", "-deps", "-json=ImportPath,Standard,Imports,Deps,CgoFiles", module+"/...")
+	cmd := exec.Command("go", "list", "-e", "-tags", "desktop", "-deps", "-json=ImportPath,Standard,Imports,Deps,CgoFiles", module+"/...")
 	cmd.Env = append(os.Environ(), "GOOS="+system, "GOARCH=amd64", "CGO_ENABLED=1", "GOFLAGS=-mod=readonly")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

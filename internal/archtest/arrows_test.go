@@ -15,6 +15,12 @@ var arrows = map[string][]string{
 	"cmd/qwenvk/term/vt":  {"cmd/qwenvk/term"},
 	"cmd/qwenvk/lineedit": {"cmd/qwenvk/term"},
 	"cmd/qwenvk/markdown": {"cmd/qwenvk/term"},
+	// The desktop program's window; what it shows and how that is drawn know nothing of models.
+	"cmd/qwenvk-desktop":        {".", "chat", "sampler", "demo", "internal/hub", "cmd/qwenvk-desktop/..."},
+	"cmd/qwenvk-desktop/canvas": {},
+	"cmd/qwenvk-desktop/glyph":  {},
+	"cmd/qwenvk-desktop/ui":     {"cmd/qwenvk-desktop/canvas", "cmd/qwenvk-desktop/glyph"},
+	"cmd/qwenvk-desktop/gpu":    {"cmd/qwenvk-desktop/canvas"},
 	// The root puts the layers together, so it sees them all; but it renders and executes nothing itself.
 	"clib":    {".", "chat", "sampler"},
 	".":       {"engine", "chat", "chat/toolcheck", "grammar", "loader", "model", "quant", "graph", "graph/vkexec", "sampler", "tokenizer", "vk", "internal/statefile", "internal/inside"},
@@ -73,6 +79,7 @@ var modules = map[string][]string{
 	"github.com/vulkan-go/vulkan":   {"vk", "vk/internal/...", "vk/vktest"},
 	"github.com/vbauerster/mpb/v8":  {"cmd/qwenvk"},
 	"github.com/urfave/cli":         {"cmd/qwenvk"},
+	"github.com/go-gl/glfw":         {"cmd/qwenvk-desktop"},
 	"github.com/mattn/go-runewidth": {"cmd/qwenvk/term"},
 	"github.com/clipperhouse/uax29": {"cmd/qwenvk/term"},
 	"github.com/mattn/go-isatty":    {"cmd/qwenvk", "cmd/qwenvk/..."},
@@ -85,7 +92,7 @@ var modules = map[string][]string{
 }
 
 // cgo lists the packages that may contain C: everything else builds and is tested without a C compiler.
-var cgo = []string{"vk", "vk/internal/...", "clib"}
+var cgo = []string{"vk", "vk/internal/...", "clib", "cmd/qwenvk-desktop/gpu"}
 
 // only says who alone may import a package, whatever the table above allows.
 var only = map[string][]string{
