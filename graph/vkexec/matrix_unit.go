@@ -96,7 +96,6 @@ func (e *Executor) measureWeights(ctx context.Context, rows int) error {
 		at vk.Range
 	}
 	var jobs []job
-	var dispatches []dispatch
 	l := &lowering{e: e}
 	size := uint64(0)
 	for _, m := range e.weights.matrices {
@@ -109,12 +108,12 @@ func (e *Executor) measureWeights(ctx context.Context, rows int) error {
 			l.add(nil, matrixKernel("weight_max", m, s.rows, 1), push, func(c constants) [3]uint32 {
 				return fold(uint32(shaders.WeightMaxGroups(m.layout.Kind.String(), s.rows, m.cols, int(c.get("LOCAL_SIZE")))))
 			}, append(planes(s), updates(j.at))...)
+			if l.err != nil {
+				return l.err
+			}
+			l.dispatches[len(l.dispatches)-1].bytes = uint64(s.rows) * uint64(m.layout.RowBytes(m.cols))
 		}
 	}
-	if l.err != nil {
-		return l.err
-	}
-	dispatches = l.dispatches
 	result, err := e.dev.NewBuffer("greatest weights", size, vk.DeviceToHost)
 	if err != nil {
 		return err
@@ -124,19 +123,11 @@ func (e *Executor) measureWeights(ctx context.Context, rows int) error {
 	if err := result.Flush(0, size); err != nil {
 		return err
 	}
-	pipelines, err := e.pipelinesFor(ctx, dispatches)
-	if err != nil {
-		return err
-	}
-	rec := e.dev.NewRecorder()
-	for i, d := range dispatches {
-		d.bindings[4].Buffer = result
-		_, ranges := d.accesses()
-		d.record(rec, pipelines[i], ranges)
-	}
-	rec.Barriers([]vk.Barrier{{Src: vk.ShaderWrite, Dst: vk.HostRead, Range: whole(result)}})
-	if err := e.runOnce(ctx, rec); err != nil {
+	if err := e.runMeasures(ctx, l.dispatches, result); err != nil {
 		return fmt.Errorf("vkexec: looking for the greatest weights: %w", err)
+	}
+	if err := result.Invalidate(0, size); err != nil {
+		return err
 	}
 	greatest := map[*matrix]float64{}
 	for _, j := range jobs {
@@ -146,6 +137,32 @@ func (e *Executor) measureWeights(ctx context.Context, rows int) error {
 	e.units.measured = map[*matrix]float32{}
 	for m, v := range greatest {
 		e.units.measured[m] = powerTo(v, halfTop)
+	}
+	return nil
+}
+
+// measureBytes bounds what one submission of measureWeights reads: a tenth of a second on a slow device.
+const measureBytes = 1 << 30
+
+// runMeasures runs the dispatches of measureWeights, whose last binding is still to be given its buffer.
+func (e *Executor) runMeasures(ctx context.Context, dispatches []dispatch, result *vk.Buffer) error {
+	pipelines, err := e.pipelinesFor(ctx, dispatches)
+	if err != nil {
+		return err
+	}
+	rec, bytes := e.dev.NewRecorder(), uint64(0)
+	for i, d := range dispatches {
+		d.bindings[4].Buffer = result
+		_, ranges := d.accesses()
+		d.record(rec, pipelines[i], ranges)
+		if bytes += d.bytes; bytes < measureBytes && i+1 < len(dispatches) {
+			continue
+		}
+		rec.Barriers([]vk.Barrier{{Src: vk.ShaderWrite, Dst: vk.HostRead, Range: whole(result)}})
+		if err := e.runOnce(ctx, rec); err != nil {
+			return err
+		}
+		rec, bytes = e.dev.NewRecorder(), 0
 	}
 	return nil
 }
