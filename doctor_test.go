@@ -114,17 +114,24 @@ func answer(t *testing.T, rt *qwenvk.Runtime) (text string, err error) {
 func TestDoctorSwitchesOff(t *testing.T) {
 	const module = "mul_mat_vec.q8.t1.spv"
 	cache := t.TempDir()
-	faults := corrupted(t, module, 5, opFMul, opFAdd)
-	rt := openFaulty(t, cache, faults)
-	if rt.Device().Tier == 0 {
-		t.Skip("the device has group 0 alone")
-	}
 	want, err := answer(t, openFaulty(t, "none", nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if wrong, err := answer(t, rt); err == nil && wrong == want {
-		t.Fatal("the corrupted kernel answers as the right one does: the test shows nothing")
+	// Some words stand in code that the constants remove: one that changes the answer is looked for.
+	var faults *vk.Faults
+	var rt *qwenvk.Runtime
+	for n := 0; ; n++ {
+		faults = corrupted(t, module, n, opFMul, opFAdd)
+		if rt = openFaulty(t, cache, faults); rt.Device().Tier == 0 {
+			t.Skip("the device has group 0 alone")
+		}
+		if wrong, err := answer(t, rt); err != nil || wrong != want {
+			break
+		}
+		if t.Failed() {
+			t.Fatal("no corrupted word changes the answer: the test shows nothing")
+		}
 	}
 	r := examine(t, rt)
 	if r.OK || !slices.Equal(r.Found, []string{module}) || len(r.Unusable) > 0 || !strings.Contains(r.Verdict, module) {
