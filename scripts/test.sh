@@ -5,10 +5,11 @@
 #   subgroups    the kernels on lavapipe with subgroups of 4 instead of 8
 #   swiftshader  devices, kernels, whole models: no 16-bit storage, no fp16, other limits, a compiler of its own
 #   matrix       kernels and models in cooperative matrices, on lavapipe of Mesa 26, the one driver here that has them
+#   desktop      the desktop program in a window, on lavapipe under a virtual screen
 #   race         the packages with goroutines, under the race detector
 #
 # All but the first leave out what the short tests leave out: the demo model's 150 prompts in each precision, kernels
-# above tier 0 in whole models. Words on the command line choose among the five, and know two more, the packages of
+# above tier 0 in whole models. Words on the command line choose among the six, and know two more, the packages of
 # swiftshader's pass on older and newer drivers: scripts/test.sh mesa22 mesa26 race.
 #
 # With QWENVK_TEST_DEVICE (index, part of the name, or UUID) the packages that compute run on that device of this
@@ -63,12 +64,13 @@ passes() {
 		swiftshader) run swiftshader swiftshader -short "${models[@]}" ;;
 		matrix) run "cooperative matrices, on lavapipe of Mesa 26" mesa26 -short -run 'Matrix|MulMatCM|AttentionCM|RowScale|WeightMax' ./vk/... "${kernels[@]}" . ;;
 		mesa22 | mesa26) run "lavapipe of $name" "$name" -short "${models[@]}" ;;
+		desktop) run "the desktop program, on lavapipe" lavapipe -tags desktop ./cmd/qwenvk-desktop ;;
 		race) run "race, on lavapipe" lavapipe -race -short "${concurrent[@]}" ;;
 		*) echo "scripts/test.sh: there is no pass \"$name\"" ;;
 		esac
 	done
 }
 
-[ $# != 0 ] || set -- lavapipe subgroups swiftshader matrix race
+[ $# != 0 ] || set -- lavapipe subgroups swiftshader matrix desktop race
 # testcount's exit status is the verdict: it sees every failure, also of a build.
 passes "$@" | bin/tools/testcount -save bin/test-count

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/go-gl/glfw/v3.3/glfw"
@@ -24,7 +26,16 @@ const patience = 100 * time.Millisecond
 
 func (w *window) loop() error {
 	var last time.Time
-	for !w.glfw.ShouldClose() {
+	ends := make(chan os.Signal, 1)
+	signal.Notify(ends, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(ends)
+	go func() { // the loop sleeps in the window system
+		for range ends {
+			w.ended.Store(true)
+			glfw.PostEmptyEvent()
+		}
+	}()
+	for !w.glfw.ShouldClose() && !w.ended.Load() {
 		for _, e := range w.worker.take() {
 			w.handle(e)
 		}

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -52,6 +53,7 @@ type window struct {
 	rated   time.Time
 	counted int
 	fatal   error
+	ended   atomic.Bool // by a signal
 }
 
 // run shows the window until it is closed.
