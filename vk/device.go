@@ -112,7 +112,13 @@ func (in *Instance) NewDevice(p *PhysicalDevice, o DeviceOptions) (*Device, erro
 	}
 	d.family = d.phys.family
 	d.statistics = o.Statistics && d.caps.ExecutableStatistics
-	if err := d.create(o.LowPriority && d.caps.GlobalPriority); err != nil {
+	low := o.LowPriority && d.caps.GlobalPriority
+	err := d.create(low)
+	if low && err != nil { // drivers list the extension and refuse the priority, as SwiftShader does
+		d.log.Debug("the device has no low priority", "err", err)
+		err = d.create(false)
+	}
+	if err != nil {
 		return nil, err
 	}
 	d.memory.init(d, forceStaging)
