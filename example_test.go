@@ -21,6 +21,9 @@ import (
 // TestMain leaves the examples out where there is no Vulkan device and none was promised: an example cannot skip itself.
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if testing.Short() { // on the slower drivers, and under the race detector
+		_ = flag.Set("test.skip", "^Example")
+	}
 	if os.Getenv("CI") == "" && os.Getenv("QWENVK_TEST_DEVICE") == "" {
 		_, err := qwenvk.ListDevices(qwenvk.Options{})
 		if errors.Is(err, qwenvk.ErrNoLoader) || errors.Is(err, qwenvk.ErrNoDevice) {
