@@ -243,7 +243,7 @@ func TestAdapterReplay(t *testing.T) {
 	const steps = 12
 	answers := make([][]int32, 2)
 	for slot, ids := range prompts {
-		answers[slot] = b.step(sets[slot], scales[slot], slot, ids, 0, TailGreedy).IDs
+		answers[slot] = slices.Clone(b.step(sets[slot], scales[slot], slot, ids, 0, TailGreedy).IDs)
 		r := b.step(sets[slot], scales[slot], slot, answers[slot], len(ids), TailGreedy)
 		answers[slot] = append(answers[slot], r.IDs[0])
 		for range steps - 1 {
@@ -260,7 +260,7 @@ func TestAdapterReplay(t *testing.T) {
 	poison(t, b.e, true)
 	got := make([][]int32, 2)
 	for slot, ids := range prompts {
-		got[slot] = b.step(sets[slot], scales[slot], slot, ids, 0, TailGreedy).IDs
+		got[slot] = slices.Clone(b.step(sets[slot], scales[slot], slot, ids, 0, TailGreedy).IDs)
 	}
 	for i := range steps {
 		for slot, ids := range prompts {

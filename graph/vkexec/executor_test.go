@@ -376,7 +376,7 @@ func TestBatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		next[slot] = r.IDs
+		next[slot] = slices.Clone(r.IDs)
 		if batch.IDs[slot] != r.IDs[0] {
 			t.Errorf("slot %d: id %d in the batch, %d alone", slot, batch.IDs[slot], r.IDs[0])
 		}

@@ -35,7 +35,7 @@ type Step struct {
 
 // Result is what a step left for the host.
 type Result struct {
-	IDs        []int32      // TailGreedy: the next id of each sequence; TailGreedyRows: of each row
+	IDs        []int32      // TailGreedy: the next id of each sequence; TailGreedyRows: of each row; until the next step
 	Candidates []Candidates // TailTopK, TailTopKRows
 	logits     vk.Range     // of all tails with logits: until the next step
 	width      int          // of a row of logits or hidden states
