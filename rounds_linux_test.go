@@ -20,8 +20,8 @@ import (
 
 var rounds = flag.Int("rounds", 10, "rounds of TestRounds; 100 and more hold the memory to 2 %")
 
-// TestRounds loads, answers and closes in rounds: each leaves no Vulkan object and no goroutine, and the memory of the process
-// grows by no more than 2 % between a fifth of the rounds and all of them, less what devices grow by that are only opened and
+// TestRounds loads, answers and closes in rounds: each leaves no Vulkan object and no goroutine, and the resident memory of
+// the process grows by no more than 2 % between a fifth of the rounds and all of them, less what devices grow by that are only opened and
 // closed. Few rounds are too short for that measure: the garbage collector has not found its pace then. glibc gives threads arenas
 // of their own, in which the driver's compiler leaves free memory scattered; the test runs in a process of its own with one arena.
 func TestRounds(t *testing.T) {
@@ -119,11 +119,11 @@ func TestRounds(t *testing.T) {
 	}
 }
 
-// settled is the process's own memory once the garbage collector is through.
+// settled is the process's resident memory once the garbage collector is through.
 func settled(t *testing.T) int64 {
 	t.Helper()
 	debug.FreeOSMemory()
-	return testkit.AnonymousBytes(t)
+	return testkit.ResidentBytes(t)
 }
 
 // least is the lesser of old, unless it is 0, and now, where now counts.
