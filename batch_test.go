@@ -88,7 +88,7 @@ func TestBatch(t *testing.T) {
 		{"qwen2-sliding", LoadOptions{}, 2},
 	} {
 		t.Run(fmt.Sprintf("%s/%s/%d", c.model, c.load.KV, c.n), func(t *testing.T) {
-			if testing.Short() && c.load.KV != "f16" && c.load.KV != "q8_0" {
+			if testing.Short() && (c.load.KV != "q8_0" && c.load.Quant != "int8" || c.load.KV == "f32") {
 				t.Skip("the other caches and models are left to the full tests")
 			}
 			c.load.Context, c.load.Sessions = 128, c.n

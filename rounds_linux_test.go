@@ -25,6 +25,9 @@ var rounds = flag.Int("rounds", 10, "rounds of TestRounds; 100 and more hold the
 // closed. Few rounds are too short for that measure: the garbage collector has not found its pace then. glibc gives threads arenas
 // of their own, in which the driver's compiler leaves free memory scattered; the test runs in a process of its own with one arena.
 func TestRounds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the same on every driver; left to the full tests")
+	}
 	const arenas = "MALLOC_ARENA_MAX"
 	if os.Getenv(arenas) == "" {
 		c := exec.Command(os.Args[0], "-test.run=^TestRounds$", "-test.v", fmt.Sprint("-rounds=", *rounds), "-test.timeout=2h")

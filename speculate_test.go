@@ -95,7 +95,7 @@ func TestSpeculation(t *testing.T) {
 		{"qwen3moe-top2", LoadOptions{}, true},
 	} {
 		t.Run(fmt.Sprintf("%s/%s", c.model, c.load.KV), func(t *testing.T) {
-			if testing.Short() && c.few && c.load.KV != "q8_0" {
+			if testing.Short() && c.load.KV != "q8_0" {
 				t.Skip("the other caches and models are left to the full tests")
 			}
 			c.load.Context, c.load.Sessions = 128, 2
@@ -170,6 +170,9 @@ func TestDraftModelThatAgrees(t *testing.T) {
 // TestSpeculationDistribution: over many seeds, tokens behind one that was guessed have the frequencies that the model's
 // probabilities ask for (chi-square, 1 % level; the seeds are fixed).
 func TestSpeculationDistribution(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the draws are the host's, on whatever driver; left to the full tests")
+	}
 	rt, path := openTest(t, Options{}, nil), testkit.Path(t, "golden/qwen3-dense-tied")
 	m := loadTest(t, rt, path, LoadOptions{Context: 64})
 	draft := loadTest(t, rt, path, LoadOptions{Context: 64, Quant: "int4"}) // agrees often, not always
