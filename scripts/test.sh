@@ -29,7 +29,7 @@ go build -o bin/tools/testcount ./internal/cmd/testcount
 export CI=${CI:-true}
 
 # -count=1: the go command does not know that the result depends on a driver, and would repeat that of another one.
-test=(go test -json -count=1 -timeout 30m)
+test=(go test -json -count=1 -timeout 45m)
 
 # run NAME DRIVER [VARIABLE=VALUE] WORDS...: one line of heading, the tests, one line with their time.
 run() {
