@@ -156,8 +156,10 @@ func (b *beamSearch) close() {
 	e := b.s.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, beam := range b.open {
-		e.pages.release(beam.pages)
+	if b.s.epoch == e.epoch { // else the pool was made anew, and these are others' pages
+		for _, beam := range b.open {
+			e.pages.release(beam.pages)
+		}
 	}
 	b.open = nil
 	e.slots = append(e.slots, b.slots[1:]...)
